@@ -1,0 +1,1 @@
+//! Stand-ins for the parts of a cluster that a machine may lack.
