@@ -1,2 +1,3 @@
-//! placeholder
+//! `multus`: the CNI plugin that gives a pod every network it asked for.
+
 fn main() {}

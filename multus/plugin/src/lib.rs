@@ -1,0 +1,8 @@
+//! The executor half of multus: what the plugin and the daemon say to each other, and the code that
+//! runs an attachment plan on the host.
+//!
+//! The daemon (package `multus`) decides, this crate acts. It has no API client and no async
+//! runtime (design §2): everything that DEL, CHECK and GC need is in the journal on disk.
+
+pub mod config;
+pub mod wire;
