@@ -1,0 +1,8 @@
+//! The node under test, seen from inside: hardware, services, cluster. Runs as root in the lab's guest.
+
+pub mod cluster;
+pub mod containerd;
+pub mod hardware;
+pub mod pod;
+pub mod service;
+pub mod shell;

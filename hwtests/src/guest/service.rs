@@ -1,0 +1,148 @@
+//! Long-running programs of the node: started with a log file, stopped at the end, never waited for with a sleep.
+
+use std::{
+    fs::File,
+    path::{Path, PathBuf},
+    process::{Child, Command, Stdio},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+/// A program that runs until it is stopped.
+#[derive(Debug)]
+pub struct Service {
+    name: String,
+    child: Child,
+    log: PathBuf,
+}
+
+impl Service {
+    /// Starts `program` with `args`; what it prints goes to `<logs>/<name>.log`.
+    ///
+    /// # Errors
+    /// When the log cannot be written or the program does not start.
+    pub fn start(logs: &Path, name: &str, program: &Path, args: &[&str]) -> Result<Self> {
+        Self::start_with(logs, name, program, args, &[])
+    }
+
+    /// As [`Service::start`], with variables added to the environment.
+    ///
+    /// # Errors
+    /// As [`Service::start`].
+    pub fn start_with(
+        logs: &Path,
+        name: &str,
+        program: &Path,
+        args: &[&str],
+        variables: &[(&str, &str)],
+    ) -> Result<Self> {
+        std::fs::create_dir_all(logs).with_context(|| format!("create {}", logs.display()))?;
+        let log = logs.join(format!("{name}.log"));
+        let file = File::options()
+            .create(true)
+            .append(true)
+            .open(&log)
+            .with_context(|| format!("open {}", log.display()))?;
+        let child = Command::new(program)
+            .args(args)
+            .envs(variables.iter().copied())
+            .stdin(Stdio::null())
+            .stdout(file.try_clone().context("share the log")?)
+            .stderr(file)
+            .spawn()
+            .with_context(|| format!("start {}", program.display()))?;
+        Ok(Self {
+            name: name.to_owned(),
+            child,
+            log,
+        })
+    }
+
+    /// Waits until `ready` holds.
+    ///
+    /// # Errors
+    /// When the program ends before, or after `limit`: with the last lines of its log.
+    pub async fn wait_until(
+        &mut self,
+        limit: Duration,
+        what: &str,
+        mut ready: impl AsyncFnMut() -> bool,
+    ) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        while !ready().await {
+            if let Some(status) = self.child.try_wait().context("look at a service")? {
+                bail!("{} ended with {status} before {what}:\n{}", self.name, self.tail());
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "{}: waited {} s for {what}:\n{}",
+                    self.name,
+                    limit.as_secs(),
+                    self.tail()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+        Ok(())
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    /// Resident memory now and its peak so far, in kB.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn memory_kb(&self) -> Result<(u64, u64)> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let field = |name: &str| {
+            status
+                .lines()
+                .find_map(|line| line.strip_prefix(name))
+                .and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+                .unwrap_or(0)
+        };
+        Ok((field("VmRSS:"), field("VmHWM:")))
+    }
+
+    /// Asks the program to stop (SIGTERM) and waits; kills it after 10 s.
+    ///
+    /// # Errors
+    /// When it had to be killed.
+    pub fn stop(mut self) -> Result<()> {
+        let pid = Pid::from_raw(i32::try_from(self.child.id()).context("process id")?);
+        // ESRCH: it ended by itself, which the wait below shows.
+        let _ = kill(pid, Signal::SIGTERM);
+        let deadline = Instant::now() + Duration::from_secs(10);
+        while Instant::now() < deadline {
+            if self.child.try_wait().context("wait for a service")?.is_some() {
+                return Ok(());
+            }
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        bail!("{} did not end within 10 s of SIGTERM", self.name)
+    }
+
+    /// Last lines of the log.
+    pub fn tail(&self) -> String {
+        let text = std::fs::read(&self.log).unwrap_or_default();
+        let text = String::from_utf8_lossy(&text);
+        let lines: Vec<&str> = text.lines().collect();
+        lines[lines.len().saturating_sub(12)..].join("\n")
+    }
+}
+
+impl Drop for Service {
+    fn drop(&mut self) {
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+}

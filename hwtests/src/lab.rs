@@ -1,0 +1,8 @@
+//! The emulated lab, seen from the machine it runs on: builds the guest once, boots it, exchanges files with it.
+
+pub mod build;
+pub mod guest;
+pub mod qemu;
+
+pub use build::Lab;
+pub use guest::{Guest, GuestCommand};

@@ -1,0 +1,84 @@
+//! The machine: QEMU's command line for two emulated Intel 82576 PFs, an IOMMU, a disk and two shared folders.
+
+use std::{
+    ffi::OsString,
+    fs::File,
+    path::Path,
+    process::{Child, Command, Stdio},
+};
+
+use anyhow::{Context, Result};
+
+use super::Lab;
+
+/// MAC addresses of the two emulated PFs.
+pub const PF_MACS: [&str; 2] = ["52:54:00:aa:bb:01", "52:54:00:aa:bb:02"];
+/// MAC address of the plain NIC that macvlan and ipvlan use as master.
+pub const PLAIN_NIC_MAC: &str = "52:54:00:aa:bb:05";
+
+/// Starts the machine. `exchange` is shared read-write, `disk` is a raw image that survives a reboot of the guest.
+///
+/// QEMU runs from inside the guest's tree in a mount namespace of its own, so that a killed lab leaves no mount.
+///
+/// # Errors
+/// When QEMU cannot be started. That it ends early is seen by waiting for the child.
+pub fn start(lab: &Lab, exchange: &Path, disk: &Path, memory_mib: u32) -> Result<Child> {
+    let console = File::create(exchange.join("console.log")).context("create console.log")?;
+    let script = r#"
+set -eu
+root=$1; exchange=$2; disk=$3; shift 3
+for d in proc dev sys; do mount --rbind "/$d" "$root/$d"; done
+mount --bind "$exchange" "$root/exchange"
+touch "$root/state.img" && mount --bind "$disk" "$root/state.img"
+exec chroot "$root" /usr/bin/qemu-system-x86_64 "$@"
+"#;
+    Command::new("unshare")
+        .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .arg(lab.root())
+        .arg(exchange)
+        .arg(disk)
+        .args(arguments(memory_mib))
+        .stdin(Stdio::null())
+        .stdout(console.try_clone().context("share console.log")?)
+        .stderr(console)
+        .spawn()
+        .context("start QEMU in the guest's tree")
+}
+
+fn arguments(memory_mib: u32) -> Vec<OsString> {
+    let mut list: Vec<String> = [
+        // intel-iommu gives every VF an IOMMU group of its own, so vfio-pci binds as on a real server.
+        "-M q35,kernel-irqchip=split -accel tcg,thread=multi -cpu max -smp 2",
+        "-nographic -no-reboot -kernel /boot/lab-vmlinuz -initrd /boot/lab-initramfs.gz",
+        "-device intel-iommu,intremap=on",
+        "-virtfs local,path=/,mount_tag=root,security_model=none,readonly=on,multidevs=remap",
+        "-virtfs local,path=/exchange,mount_tag=exchange,security_model=none,multidevs=remap",
+        "-drive file=/state.img,format=raw,if=virtio,cache=writeback",
+    ]
+    .iter()
+    .flat_map(|line| line.split(' '))
+    .map(str::to_owned)
+    .collect();
+    list.extend(["-m".to_owned(), format!("{memory_mib}M")]);
+    list.extend([
+        "-append".to_owned(),
+        "console=ttyS0 quiet panic=-1 intel_iommu=on iommu=pt".to_owned(),
+    ]);
+    for (index, mac) in PF_MACS.iter().enumerate() {
+        list.extend([
+            "-netdev".to_owned(),
+            format!("hubport,id=pf{index},hubid={index}"),
+            "-device".to_owned(),
+            format!("pcie-root-port,id=rp{index},slot={}", index + 1),
+            "-device".to_owned(),
+            format!("igb,bus=rp{index},netdev=pf{index},mac={mac}"),
+        ]);
+    }
+    list.extend([
+        "-netdev".to_owned(),
+        "hubport,id=plain,hubid=9".to_owned(),
+        "-device".to_owned(),
+        format!("virtio-net-pci,netdev=plain,mac={PLAIN_NIC_MAC}"),
+    ]);
+    list.into_iter().map(OsString::from).collect()
+}
