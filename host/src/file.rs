@@ -1,0 +1,215 @@
+//! Durable files: written to a temporary file in the same directory and renamed, so that a reader sees the old content
+//! or the new one, never a part. Every error names verb and path.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "boundary: files, every error names verb and path"
+)]
+
+use std::fs::{self, DirBuilder, File, OpenOptions};
+use std::io::{self, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU32, Ordering};
+use std::time::Duration;
+
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+
+use crate::error::{Error, Result};
+
+/// Mode of state files.
+pub const PRIVATE: u32 = 0o600;
+/// Mode of state directories.
+pub const PRIVATE_DIR: u32 = 0o700;
+
+/// What a write survives.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Durability {
+    /// A crash of the process. For state that a power cut erases anyway.
+    Process,
+    /// A power cut: fdatasync of the file before the rename, then fsync of the directory.
+    PowerCut,
+}
+
+/// Replaces `path` by a file with `contents` and exactly `mode`. The directory must exist.
+pub fn write(path: &Path, contents: &[u8], mode: u32, durability: Durability) -> Result<()> {
+    let (mut file, temporary) = create_temporary(path, mode)?;
+    let written = fill(&mut file, &temporary, contents, mode, durability).and_then(|()| {
+        fs::rename(&temporary, path).map_err(|error| Error::file("replace", path, error))
+    });
+    if let Err(error) = written {
+        // The first error counts; a left-over is removed by `remove_temporary`.
+        let _ = fs::remove_file(&temporary);
+        return Err(error);
+    }
+    match (durability, path.parent()) {
+        (Durability::PowerCut, Some(directory)) => sync_dir(directory),
+        _ => Ok(()),
+    }
+}
+
+/// Content of a file; `None` if it does not exist.
+pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
+    absent_as_none(fs::read(path)).map_err(|error| Error::file("read", path, error))
+}
+
+/// Text of a file; `None` if it does not exist. Not UTF-8 is an error.
+pub fn read_text(path: &Path) -> Result<Option<String>> {
+    absent_as_none(fs::read_to_string(path)).map_err(|error| Error::file("read", path, error))
+}
+
+/// Writes `record` as JSON with mode 0600.
+pub fn write_record<T: Serialize>(path: &Path, record: &T, durability: Durability) -> Result<()> {
+    let json = serde_json::to_vec(record).map_err(|source| Error::Record {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    write(path, &json, PRIVATE, durability)
+}
+
+/// Reads a JSON record; `None` if the file does not exist. A torn or foreign file is an error of kind `Invalid` that
+/// names file, line and column.
+pub fn read_record<T: DeserializeOwned>(path: &Path) -> Result<Option<T>> {
+    let Some(bytes) = read(path)? else {
+        return Ok(None);
+    };
+    let parsed = serde_json::from_slice(&bytes).map_err(|source| Error::Record {
+        path: path.to_path_buf(),
+        source,
+    })?;
+    Ok(Some(parsed))
+}
+
+/// Removes a file. False if it did not exist.
+pub fn remove(path: &Path) -> Result<bool> {
+    let removed = absent_as_none(fs::remove_file(path))
+        .map_err(|error| Error::file("remove", path, error))?;
+    Ok(removed.is_some())
+}
+
+/// Renames within one file system, replacing `to`.
+pub fn rename(from: &Path, to: &Path) -> Result<()> {
+    fs::rename(from, to).map_err(|error| Error::file("rename", from, error))
+}
+
+/// Names in a directory, sorted by bytes, without temporary files of [`write`]; empty if it does not exist.
+pub fn list(directory: &Path) -> Result<Vec<String>> {
+    let mut names = all_names(directory)?;
+    names.retain(|name| !is_temporary(name));
+    names.sort_unstable();
+    Ok(names)
+}
+
+/// Makes a directory and its missing parents, all new ones with `mode`. An existing one keeps its mode.
+pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
+    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
+    made.map_err(|error| Error::file("create directory", path, error))
+}
+
+/// Makes renames and removals in a directory survive a power cut.
+pub fn sync_dir(directory: &Path) -> Result<()> {
+    // The parent of a bare file name is the empty path.
+    let directory = if directory.as_os_str().is_empty() {
+        Path::new(".")
+    } else {
+        directory
+    };
+    let synced = File::open(directory).and_then(|handle| handle.sync_all());
+    synced.map_err(|error| Error::file("sync", directory, error))
+}
+
+/// Removes temporary files that a crash left in `directory` more than `age` ago. Returns how many.
+pub fn remove_temporary(directory: &Path, age: Duration) -> Result<usize> {
+    let mut removed = 0;
+    for name in all_names(directory)?
+        .iter()
+        .filter(|name| is_temporary(name))
+    {
+        let path = directory.join(name);
+        let modified = fs::metadata(&path).and_then(|metadata| metadata.modified());
+        // Another process may remove it first; a clock set back makes the age unknown, then it stays.
+        let old = modified.is_ok_and(|time| time.elapsed().is_ok_and(|elapsed| elapsed >= age));
+        if old && remove(&path)? {
+            removed += 1;
+        }
+    }
+    Ok(removed)
+}
+
+fn create_temporary(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
+    static COUNTER: AtomicU32 = AtomicU32::new(0);
+    let Some(name) = path.file_name() else {
+        return Err(Error::file(
+            "write",
+            path,
+            io::ErrorKind::InvalidInput.into(),
+        ));
+    };
+    loop {
+        let number = COUNTER.fetch_add(1, Ordering::Relaxed);
+        let name = format!(
+            ".{}.{}-{number}.tmp",
+            name.to_string_lossy(),
+            std::process::id()
+        );
+        let temporary = path.with_file_name(name);
+        match OpenOptions::new()
+            .write(true)
+            .create_new(true)
+            .mode(mode)
+            .open(&temporary)
+        {
+            Ok(file) => return Ok((file, temporary)),
+            // Left by a crashed process that had our number.
+            Err(error) if error.kind() == io::ErrorKind::AlreadyExists => {}
+            Err(error) => return Err(Error::file("create", temporary, error)),
+        }
+    }
+}
+
+fn fill(
+    file: &mut File,
+    path: &Path,
+    contents: &[u8],
+    mode: u32,
+    durability: Durability,
+) -> Result<()> {
+    let failed = |error| Error::file("write", path, error);
+    file.write_all(contents).map_err(failed)?;
+    // The mode given to open is cut by the umask.
+    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+    file.set_permissions(permissions).map_err(failed)?;
+    if durability == Durability::PowerCut {
+        file.sync_data()
+            .map_err(|error| Error::file("sync", path, error))?;
+    }
+    Ok(())
+}
+
+fn all_names(directory: &Path) -> Result<Vec<String>> {
+    let failed = |error| Error::file("list", directory, error);
+    let Some(entries) = absent_as_none(fs::read_dir(directory)).map_err(failed)? else {
+        return Ok(Vec::new());
+    };
+    entries
+        .map(|entry| {
+            Ok(entry
+                .map_err(failed)?
+                .file_name()
+                .to_string_lossy()
+                .into_owned())
+        })
+        .collect()
+}
+
+fn is_temporary(name: &str) -> bool {
+    name.starts_with('.') && name.ends_with(".tmp")
+}
+
+fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {
+    match result {
+        Ok(value) => Ok(Some(value)),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(error) => Err(error),
+    }
+}

@@ -1,0 +1,120 @@
+//! Locks between processes: `flock` on a file, with a deadline. Interoperates with Go's `unix.Flock` on the same file.
+
+use std::fs::{File, OpenOptions, TryLockError};
+use std::io;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
+use std::path::{Path, PathBuf};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use crate::error::{Error, Result};
+use crate::file;
+
+/// A lock that is held until it is dropped.
+#[derive(Debug)]
+pub struct Lock {
+    file: File,
+    path: PathBuf,
+}
+
+#[derive(Debug, Clone, Copy)]
+enum Side {
+    Exclusive,
+    Shared,
+}
+
+impl Lock {
+    /// Takes the lock alone, waiting at most `within` (zero: one try). Missing directories (0700) and the file (0600)
+    /// are made. A lock that stays taken is an error of kind `Deadline`.
+    pub fn exclusive(path: &Path, within: Duration) -> Result<Self> {
+        acquire(path, Side::Exclusive, within)
+    }
+
+    /// Takes the lock together with other shared holders; otherwise as [`Lock::exclusive`].
+    pub fn shared(path: &Path, within: Duration) -> Result<Self> {
+        acquire(path, Side::Shared, within)
+    }
+
+    /// The locked file.
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// Removes the file and releases. Others who wait for it notice and take a new file; programs that do not look
+    /// (Go's sriov-cni) might hold the old one, so not for files shared with them.
+    pub fn remove(self) -> Result<()> {
+        file::remove(&self.path).map(drop)
+    }
+}
+
+fn acquire(path: &Path, side: Side, within: Duration) -> Result<Lock> {
+    if let Some(directory) = path.parent() {
+        file::create_dir(directory, file::PRIVATE_DIR)?;
+    }
+    let start = Instant::now();
+    let mut pause = Duration::from_millis(1);
+    loop {
+        let file = open(path)?;
+        if try_lock(&file, side).map_err(|error| Error::file("lock", path, error))? {
+            if is_current(&file, path)? {
+                return Ok(Lock {
+                    file,
+                    path: path.to_path_buf(),
+                });
+            }
+            continue;
+        }
+        let waited = start.elapsed();
+        if waited >= within {
+            return Err(Error::Deadline {
+                step: format!("lock {}, held by another process", path.display()),
+                seconds: waited.as_secs_f64(),
+            });
+        }
+        // flock has no timed form; the pause is how often the holder is asked, not how long work takes.
+        thread::sleep(pause.min(within - waited));
+        pause = (pause * 2).min(Duration::from_millis(20));
+    }
+}
+
+fn open(path: &Path) -> Result<File> {
+    let options = OpenOptions::new()
+        .read(true)
+        .write(true)
+        .create(true)
+        .truncate(false)
+        .mode(file::PRIVATE)
+        .open(path);
+    options.map_err(|error| Error::file("open", path, error))
+}
+
+fn try_lock(file: &File, side: Side) -> io::Result<bool> {
+    let tried = match side {
+        Side::Exclusive => file.try_lock(),
+        Side::Shared => file.try_lock_shared(),
+    };
+    match tried {
+        Ok(()) => Ok(true),
+        Err(TryLockError::WouldBlock) => Ok(false),
+        Err(TryLockError::Error(error)) => Err(error),
+    }
+}
+
+/// A holder may have removed the file between our open and our lock.
+fn is_current(file: &File, path: &Path) -> Result<bool> {
+    let held = file
+        .metadata()
+        .map_err(|error| Error::file("inspect", path, error))?;
+    match path.metadata() {
+        Ok(named) => Ok(named.ino() == held.ino() && named.dev() == held.dev()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
+        Err(error) => Err(Error::file("inspect", path, error)),
+    }
+}
+
+impl Drop for Lock {
+    fn drop(&mut self) {
+        // Closing the last descriptor releases as well; a child that inherited one would keep it.
+        let _ = self.file.unlock();
+    }
+}

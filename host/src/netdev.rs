@@ -1,0 +1,108 @@
+//! Network interfaces of PCI functions, as sysfs shows them for the namespace in which sysfs was mounted.
+
+use crate::error::Result;
+use crate::pci::PciAddress;
+use crate::sriov;
+use crate::sysfs::{Entry, Sysfs};
+
+/// Names of the function's interfaces, sorted; empty if it has none here (no driver, userspace driver, moved into a
+/// pod). For a virtio function they are found below `virtioN`.
+pub fn names(sysfs: &Sysfs, function: PciAddress) -> Result<Vec<String>> {
+    let entry = sysfs.function(function);
+    if let Some(names) = entry.child("net").list()? {
+        return Ok(names);
+    }
+    for child in entry.list()?.unwrap_or_default() {
+        if child.starts_with("virtio")
+            && let Some(names) = entry.child(child).child("net").list()?
+        {
+            return Ok(names);
+        }
+    }
+    Ok(Vec::new())
+}
+
+/// The PF's own interface: the one whose physical port name is `p<N>`, else one that is not named as the
+/// representor of a VF or sub-function, else none. Needs no devlink and no privilege.
+pub fn uplink(sysfs: &Sysfs, pf: PciAddress) -> Result<Option<String>> {
+    let net = sysfs.function(pf).child("net");
+    let mut candidates = Vec::new();
+    for name in names(sysfs, pf)? {
+        match port_name(&net.child(&name))? {
+            Some(port) if is_physical(&port) => return Ok(Some(name)),
+            Some(port) if is_representor(&port) => {}
+            _ => candidates.push(name),
+        }
+    }
+    Ok(candidates.into_iter().next())
+}
+
+/// Interface of the PF that a VF belongs to; `None` if the function is no VF or the PF shows no interface.
+pub fn pf_name(sysfs: &Sysfs, vf: PciAddress) -> Result<Option<String>> {
+    match sriov::pf_of(sysfs, vf)? {
+        Some(pf) => uplink(sysfs, pf),
+        None => Ok(None),
+    }
+}
+
+/// Whether the PF's embedded switch is in switchdev mode: a VF or sub-function representor exists, or the uplink has
+/// both a switch id and a physical port name.
+pub fn is_switchdev(sysfs: &Sysfs, pf: PciAddress) -> Result<bool> {
+    let net = sysfs.function(pf).child("net");
+    for name in names(sysfs, pf)? {
+        let interface = net.child(&name);
+        let Some(port) = port_name(&interface)? else {
+            continue;
+        };
+        let switch = interface
+            .read_optional("phys_switch_id")?
+            .is_some_and(|id| !id.is_empty());
+        if is_representor(&port) || (switch && is_physical(&port)) {
+            return Ok(true);
+        }
+    }
+    Ok(false)
+}
+
+/// Whether the interface is operationally up. `unknown` counts as up, because drivers that do not track it say that.
+pub fn is_up(sysfs: &Sysfs, interface: &str) -> Result<bool> {
+    let state = sysfs
+        .entry("class/net")
+        .child(interface)
+        .read("operstate")?;
+    Ok(matches!(state.as_str(), "up" | "unknown"))
+}
+
+fn port_name(interface: &Entry) -> Result<Option<String>> {
+    Ok(interface
+        .read_optional("phys_port_name")?
+        .filter(|name| !name.is_empty()))
+}
+
+/// `p0`, and `p0s1` of a split port.
+fn is_physical(port: &str) -> bool {
+    let Some(rest) = port.strip_prefix('p') else {
+        return false;
+    };
+    let (number, split) = rest.split_once('s').unwrap_or((rest, "0"));
+    is_number(number) && is_number(split)
+}
+
+/// `pf0vf3`, `pf0sf7`, and with a controller in front `c1pf0vf3`.
+fn is_representor(port: &str) -> bool {
+    let port = match port.strip_prefix('c') {
+        Some(rest) => rest.trim_start_matches(|c: char| c.is_ascii_digit()),
+        None => port,
+    };
+    let Some(rest) = port.strip_prefix("pf") else {
+        return false;
+    };
+    let function = rest.trim_start_matches(|c: char| c.is_ascii_digit());
+    ["vf", "sf"]
+        .iter()
+        .any(|kind| function.strip_prefix(kind).is_some_and(is_number))
+}
+
+fn is_number(text: &str) -> bool {
+    !text.is_empty() && text.bytes().all(|b| b.is_ascii_digit())
+}

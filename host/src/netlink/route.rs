@@ -1,0 +1,127 @@
+//! Routes.
+
+use std::net::IpAddr;
+
+use ipnet::IpNet;
+
+use crate::error::Result;
+use crate::netlink::Netlink;
+
+/// Family of addresses.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
+pub enum Family {
+    /// IPv4.
+    V4,
+    /// IPv6.
+    V6,
+}
+
+/// One way of a route.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Hop {
+    /// Next router; `None` for a destination on the link.
+    pub gateway: Option<IpAddr>,
+    /// Index of the outgoing link.
+    pub index: Option<u32>,
+}
+
+/// A route.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Route {
+    /// Destination; prefix length 0 is the default route.
+    pub destination: IpNet,
+    /// Ways; more than one for multipath. A route to add has one or more.
+    pub hops: Vec<Hop>,
+    /// Priority; a smaller one wins. `None`: the kernel's default (0 for IPv4, 1024 for IPv6).
+    pub metric: Option<u32>,
+    /// Table; 254 is main.
+    pub table: u32,
+    /// Scope as the kernel numbers it: 0 global, 253 link.
+    pub scope: u8,
+    /// Preferred source address.
+    pub source: Option<IpAddr>,
+    /// Path MTU.
+    pub mtu: Option<u32>,
+    /// Advertised TCP segment size.
+    pub advmss: Option<u32>,
+    /// Who made it, as the kernel numbers it: 2 kernel, 3 boot, 4 static, 9 router advertisement.
+    pub protocol: u8,
+    /// Type as the kernel numbers it: 1 unicast, 2 local, 6 blackhole.
+    pub kind: u8,
+}
+
+impl Route {
+    /// The main table.
+    pub const MAIN: u32 = 254;
+
+    /// A unicast route of the main table through one hop, with the scope that its gateway asks for.
+    pub fn new(destination: IpNet, index: u32, gateway: Option<IpAddr>) -> Self {
+        Self {
+            destination,
+            hops: vec![Hop {
+                gateway,
+                index: Some(index),
+            }],
+            metric: None,
+            table: Self::MAIN,
+            // Without a gateway an IPv4 destination is on the link.
+            scope: if gateway.is_none() && destination.addr().is_ipv4() {
+                253
+            } else {
+                0
+            },
+            source: None,
+            mtu: None,
+            advmss: None,
+            protocol: 3,
+            kind: 1,
+        }
+    }
+
+    /// A unicast default route of the main table.
+    pub fn is_default(&self) -> bool {
+        self.destination.prefix_len() == 0 && self.table == Self::MAIN && self.kind == 1
+    }
+
+    /// Family of the destination.
+    pub fn family(&self) -> Family {
+        match self.destination {
+            IpNet::V4(_) => Family::V4,
+            IpNet::V6(_) => Family::V6,
+        }
+    }
+
+    /// Indexes of the links that it uses.
+    pub fn interfaces(&self) -> impl Iterator<Item = u32> + '_ {
+        self.hops.iter().filter_map(|hop| hop.index)
+    }
+}
+
+impl Netlink {
+    /// Routes of one family, or of both, in all tables; cached clones left out.
+    pub fn routes(&mut self, _family: Option<Family>) -> Result<Vec<Route>> {
+        unimplemented!()
+    }
+
+    /// Routes of [`Netlink::routes`] that use a link.
+    pub fn routes_of(&mut self, index: u32, family: Option<Family>) -> Result<Vec<Route>> {
+        let mut routes = self.routes(family)?;
+        routes.retain(|route| route.interfaces().any(|interface| interface == index));
+        Ok(routes)
+    }
+
+    /// Adds a route; an equal one that is there already is `Exists`.
+    pub fn add_route(&mut self, _route: &Route) -> Result<()> {
+        unimplemented!()
+    }
+
+    /// Adds a route, or replaces the one with the same destination, metric and table.
+    pub fn replace_route(&mut self, _route: &Route) -> Result<()> {
+        unimplemented!()
+    }
+
+    /// Removes a route; none such is `NotFound`.
+    pub fn delete_route(&mut self, _route: &Route) -> Result<()> {
+        unimplemented!()
+    }
+}

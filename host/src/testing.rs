@@ -1,0 +1,4 @@
+//! Stand-ins for things that cannot exist in a test: fake sysfs trees and a PF that behaves like a driver.
+
+pub mod pf;
+pub mod sysfs;
