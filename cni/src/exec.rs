@@ -1,0 +1,154 @@
+//! Running delegates: finding the program, environment and stdin, deadline, what it printed.
+
+use std::io;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use crate::error::{Error, code};
+use crate::plugin::Env;
+
+/// One call of a program.
+#[derive(Debug, Clone)]
+pub struct Call<'a> {
+    /// Path of the program.
+    pub program: &'a Path,
+    /// The verb, for messages only; the environment carries it.
+    pub command: &'a str,
+    /// The whole environment of the child.
+    pub env: &'a Env,
+    /// What the child reads.
+    pub stdin: &'a [u8],
+    /// The child's process group is killed when it has not finished by then; None waits forever.
+    pub deadline: Option<Duration>,
+}
+
+/// What a program printed before it ended with code 0.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Output {
+    /// All of stdout.
+    pub stdout: Vec<u8>,
+    /// The end of stderr; all of it was forwarded to our own stderr.
+    pub stderr: String,
+}
+
+/// Why a delegate could not be run, or what it said.
+#[derive(Debug, thiserror::Error)]
+pub enum ExecError {
+    /// No folder of `CNI_PATH` has the program.
+    #[error("failed to find plugin {plugin:?} in path {path:?}")]
+    Missing {
+        /// The `type` looked for.
+        plugin: String,
+        /// The folders looked in.
+        path: Vec<PathBuf>,
+    },
+    /// The `type` is no file name.
+    #[error(transparent)]
+    Type(#[from] crate::name::InvalidName),
+    /// The program could not be started.
+    #[error("start {}", program.display())]
+    Start {
+        /// Path of the program.
+        program: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// Talking to the child failed.
+    #[error("{step} {}", program.display())]
+    Io {
+        /// `wait for`, `read from`, `write to`.
+        step: &'static str,
+        /// Path of the program.
+        program: PathBuf,
+        /// The kernel's answer.
+        #[source]
+        source: io::Error,
+    },
+    /// The program did not finish in time; its process group was killed.
+    #[error("{} {command} did not finish within {} ms and was killed", program.display(), deadline.as_millis())]
+    Deadline {
+        /// Path of the program.
+        program: PathBuf,
+        /// The verb.
+        command: String,
+        /// The time it had.
+        deadline: Duration,
+    },
+    /// The program printed more than a result can be; its process group was killed.
+    #[error("{} {command} printed more than {limit} bytes and was killed", program.display())]
+    TooMuchOutput {
+        /// Path of the program.
+        program: PathBuf,
+        /// The verb.
+        command: String,
+        /// Bytes.
+        limit: usize,
+    },
+    /// The program failed and said why.
+    #[error("{0}")]
+    Plugin(Error),
+    /// The program failed and printed nothing on stdout.
+    #[error("{} {command} failed ({status}) {}", program.display(), said(stderr))]
+    Silent {
+        /// Path of the program.
+        program: PathBuf,
+        /// The verb.
+        command: String,
+        /// How it ended, e.g. `exit status: 1`.
+        status: String,
+        /// The end of its stderr.
+        stderr: String,
+    },
+    /// The program failed and printed something that is no error.
+    #[error("{} {command} failed ({status}) and printed {stdout:?}, which is no CNI error", program.display())]
+    Garbage {
+        /// Path of the program.
+        program: PathBuf,
+        /// The verb.
+        command: String,
+        /// How it ended.
+        status: String,
+        /// What it printed, shortened.
+        stdout: String,
+    },
+}
+
+/// The first regular file `<folder>/<plugin>`.
+pub fn find(_plugin: &str, _path: &[PathBuf]) -> Result<PathBuf, ExecError> {
+    unimplemented!()
+}
+
+/// Runs the program to its end.
+pub fn call(_call: &Call<'_>) -> Result<Output, ExecError> {
+    unimplemented!()
+}
+
+impl ExecError {
+    /// The delegate's own code; 11 for a deadline, 7 for a bad type, 999 for the rest.
+    pub fn code(&self) -> u32 {
+        match self {
+            Self::Plugin(error) => error.code,
+            Self::Deadline { .. } => code::TRY_AGAIN_LATER,
+            Self::Type(_) => code::INVALID_CONFIG,
+            _ => code::INTERNAL,
+        }
+    }
+}
+
+impl From<ExecError> for Error {
+    fn from(error: ExecError) -> Self {
+        match error {
+            ExecError::Plugin(error) => error,
+            other => Self::from_chain(other.code(), &other),
+        }
+    }
+}
+
+fn said(stderr: &str) -> String {
+    if stderr.is_empty() {
+        "with no error message".to_owned()
+    } else {
+        format!("and said {stderr:?}")
+    }
+}
