@@ -15,19 +15,20 @@ packages=(
   linux-image-amd64 kmod udev                       # the kernel with igb, igbvf, vfio-pci, macvlan, ipvlan
   qemu-system-x86 seabios ipxe-qemu                 # the machine itself
   iproute2 iputils-ping ethtool pciutils procps     # what a scenario looks with
-  tcpdump strace e2fsprogs jq
+  tcpdump strace e2fsprogs jq openssl
   containerd runc containernetworking-plugins       # the runtime and the reference plugins
   dpdk-dev librte-meta-net librte-meta-bus librte-meta-mempool
   busybox-static
 )
 
 guest_root() {
-  step "installing Debian trixie with $(( ${#packages[@]} )) packages and what they need"
+  step "installing Debian trixie with ${#packages[@]} packages and what they need"
   rm -rf "$root"
   mmdebstrap --quiet --variant=minbase --include="$(IFS=,; echo "${packages[*]}")" \
     --dpkgopt='path-exclude=/usr/share/doc/*' --dpkgopt='path-exclude=/usr/share/man/*' \
     --dpkgopt='path-exclude=/usr/share/locale/*' trixie "$root"
-  mkdir -p "$root"/{exchange,state,images,run/netns,opt/cni/bin,var/lib/containerd,var/lib/kubelet,var/lib/cni}
+  mkdir -p "$root"/{exchange,assets,state,images,run/netns,opt/cni/bin,var/lib/containerd,var/lib/kubelet,var/lib/cni}
+  touch "$root/state.img" # mount point of the disk
   install -m 0755 "$here/init.sh" "$root/lab-init"
 }
 

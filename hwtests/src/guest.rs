@@ -3,6 +3,8 @@
 pub mod cluster;
 pub mod containerd;
 pub mod hardware;
+pub mod node;
 pub mod pod;
+pub mod run;
 pub mod service;
 pub mod shell;

@@ -5,4 +5,8 @@
 )]
 #![expect(clippy::print_stdout, reason = "the report is what this program is for")]
 
+pub mod guest;
+pub mod lab;
+pub mod report;
+pub mod scenario;
 pub mod standin;

@@ -1,2 +1,30 @@
-//! placeholder
-fn main() {}
+//! `hwtests`: proves Ferrovia on real kernels.
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+/// Command line.
+#[derive(Debug, Parser)]
+#[command(name = "hwtests", about)]
+enum Arguments {
+    /// Plays the main job in the emulated lab and prints a row per step.
+    Demo(hwtests::lab::demo::Arguments),
+    /// Runs inside the lab's guest; the other commands call it.
+    #[command(hide = true)]
+    Guest(hwtests::guest::run::Arguments),
+}
+
+fn main() -> ExitCode {
+    let result = match Arguments::parse() {
+        Arguments::Demo(arguments) => hwtests::lab::demo::run(&arguments),
+        Arguments::Guest(arguments) => hwtests::guest::run::run(&arguments),
+    };
+    result.unwrap_or_else(|error| {
+        #[expect(clippy::print_stderr, reason = "the command's error for people")]
+        {
+            eprintln!("hwtests: {error:#}");
+        }
+        ExitCode::FAILURE
+    })
+}

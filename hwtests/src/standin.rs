@@ -1,1 +1,5 @@
-//! Stand-ins for the parts of a cluster that a machine may lack.
+//! Stand-ins for the parts of a cluster that a machine may lack: an API server and a kubelet.
+//! They speak the real interfaces over the real transports, so the programs under test cannot tell.
+
+pub mod api;
+pub mod kubelet;

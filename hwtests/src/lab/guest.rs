@@ -25,6 +25,8 @@ pub struct GuestCommand {
     pub argv: Vec<String>,
     /// Host files copied into `/exchange/bin`, under their own names.
     pub programs: Vec<PathBuf>,
+    /// Host folder that is `/assets` inside.
+    pub assets: Option<PathBuf>,
     /// The guest is killed after this time.
     pub limit: Duration,
 }
@@ -66,7 +68,13 @@ impl Guest {
         if !disk.exists() {
             make_disk(&disk)?;
         }
-        let child = qemu::start(lab, &exchange, &disk, 4096)?;
+        let machine = qemu::Machine {
+            exchange: &exchange,
+            disk: &disk,
+            assets: command.assets.as_deref(),
+            memory_mib: 4096,
+        };
+        let child = qemu::start(lab, &machine)?;
         Ok(Self {
             child,
             exchange,

@@ -16,20 +16,40 @@ pub const PF_MACS: [&str; 2] = ["52:54:00:aa:bb:01", "52:54:00:aa:bb:02"];
 /// MAC address of the plain NIC that macvlan and ipvlan use as master.
 pub const PLAIN_NIC_MAC: &str = "52:54:00:aa:bb:05";
 
-/// Starts the machine. `exchange` is shared read-write, `disk` is a raw image that survives a reboot of the guest.
+/// What a machine is started with.
+#[derive(Debug, Clone, Copy)]
+pub struct Machine<'a> {
+    /// Folder shared read-write, `/exchange` inside.
+    pub exchange: &'a Path,
+    /// Raw disk image that survives a reboot.
+    pub disk: &'a Path,
+    /// Folder shared read-only, `/assets` inside.
+    pub assets: Option<&'a Path>,
+    /// Memory in MiB.
+    pub memory_mib: u32,
+}
+
+/// Starts the machine.
 ///
 /// QEMU runs from inside the guest's tree in a mount namespace of its own, so that a killed lab leaves no mount.
 ///
 /// # Errors
 /// When QEMU cannot be started. That it ends early is seen by waiting for the child.
-pub fn start(lab: &Lab, exchange: &Path, disk: &Path, memory_mib: u32) -> Result<Child> {
+pub fn start(lab: &Lab, machine: &Machine<'_>) -> Result<Child> {
+    let Machine {
+        exchange,
+        disk,
+        assets,
+        memory_mib,
+    } = *machine;
     let console = File::create(exchange.join("console.log")).context("create console.log")?;
     let script = r#"
 set -eu
-root=$1; exchange=$2; disk=$3; shift 3
+root=$1; exchange=$2; disk=$3; assets=$4; shift 4
 for d in proc dev sys; do mount --rbind "/$d" "$root/$d"; done
 mount --bind "$exchange" "$root/exchange"
-touch "$root/state.img" && mount --bind "$disk" "$root/state.img"
+mount --bind "$disk" "$root/state.img"
+[ -z "$assets" ] || mount --bind "$assets" "$root/assets"
 exec chroot "$root" /usr/bin/qemu-system-x86_64 "$@"
 "#;
     Command::new("unshare")
@@ -37,6 +57,7 @@ exec chroot "$root" /usr/bin/qemu-system-x86_64 "$@"
         .arg(lab.root())
         .arg(exchange)
         .arg(disk)
+        .arg(assets.unwrap_or(Path::new("")))
         .args(arguments(memory_mib))
         .stdin(Stdio::null())
         .stdout(console.try_clone().context("share console.log")?)

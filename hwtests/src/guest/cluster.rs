@@ -1,0 +1,128 @@
+//! The cluster that the node belongs to: real kubelet and API server where their binaries are given, else stand-ins.
+//! A scenario cannot tell them apart: it speaks to the API and to the container runtime only.
+
+pub mod client;
+pub mod exec;
+pub mod real;
+pub mod rights;
+
+use std::{
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+
+use crate::standin;
+
+pub use client::Client;
+
+/// Name of the node.
+pub const NODE: &str = "lab";
+/// The kubelet's folder.
+pub const KUBELET_ROOT: &str = "/var/lib/kubelet";
+
+/// A running cluster of one node.
+#[derive(Debug)]
+pub struct Cluster {
+    /// Speaks to the API as an administrator.
+    pub client: Client,
+    /// Kubeconfig that multus-daemon uses.
+    pub multus_kubeconfig: PathBuf,
+    /// What ran, for the report: name and version.
+    pub parts: Vec<(String, String)>,
+    inner: Inner,
+}
+
+#[derive(Debug)]
+enum Inner {
+    StandIns {
+        api: standin::api::ApiServer,
+        kubelet: standin::kubelet::Kubelet,
+    },
+    Real(#[expect(dead_code, reason = "kept so that the processes live as long as the cluster")] real::Real),
+}
+
+/// Faults that the honesty test plants into the stand-ins.
+pub type Fault = standin::api::ApiFault;
+
+impl Cluster {
+    /// Starts the cluster. `assets` is the folder that `KUBEBUILDER_ASSETS` named.
+    ///
+    /// # Errors
+    /// When a part does not come up, with the end of its log.
+    pub async fn start(work: &Path, logs: &Path, assets: Option<&Path>) -> Result<Self> {
+        std::fs::create_dir_all(work).with_context(|| format!("create {}", work.display()))?;
+        match assets {
+            Some(assets) => Self::start_real(work, logs, assets).await,
+            None => Self::start_stand_ins(work).await,
+        }
+    }
+
+    async fn start_real(work: &Path, logs: &Path, assets: &Path) -> Result<Self> {
+        let real = real::Real::start(work, logs, assets).await?;
+        let client = Client::from_kubeconfig(&real.admin_kubeconfig()).await?;
+        rights::install(&client).await?;
+        real.wait_node_ready(&client).await?;
+        Ok(Self {
+            client,
+            multus_kubeconfig: real.multus_kubeconfig(),
+            parts: real.versions()?,
+            inner: Inner::Real(real),
+        })
+    }
+
+    async fn start_stand_ins(work: &Path) -> Result<Self> {
+        let api = standin::api::ApiServer::start(([127, 0, 0, 1], 0).into())
+            .await
+            .context("start the stand-in API server")?;
+        let kubelet = standin::kubelet::Kubelet::start(
+            standin::kubelet::KubeletConfig::new(NODE, api.clone()),
+        )
+        .await
+        .context("start the stand-in kubelet")?;
+        let kubeconfig = work.join("kubeconfig");
+        let config = real::kubeconfig(&format!("http://{}", api.address()), None);
+        std::fs::write(&kubeconfig, config.to_string())
+            .with_context(|| format!("write {}", kubeconfig.display()))?;
+        Ok(Self {
+            client: Client::from_kubeconfig(&kubeconfig).await?,
+            multus_kubeconfig: kubeconfig,
+            parts: vec![
+                ("kubelet".to_owned(), "stand-in of hwtests".to_owned()),
+                ("API server".to_owned(), "stand-in of hwtests".to_owned()),
+            ],
+            inner: Inner::StandIns { api, kubelet },
+        })
+    }
+
+    /// Plants a fault; `false` if the cluster is a real one, which has none to plant.
+    pub fn plant(&self, fault: Fault) -> bool {
+        match &self.inner {
+            Inner::StandIns { api, .. } => {
+                api.set_fault(fault);
+                true
+            }
+            Inner::Real(_) => false,
+        }
+    }
+
+    /// Restarts the kubelet as an update of it does: sockets wiped and made again.
+    ///
+    /// # Errors
+    /// When the kubelet does not come back, or the cluster is a real one (its scenario restarts the process itself).
+    pub async fn restart_kubelet(&self) -> Result<()> {
+        match &self.inner {
+            Inner::StandIns { kubelet, .. } => kubelet.restart().await,
+            Inner::Real(_) => anyhow::bail!("restarting the real kubelet is not part of this scenario"),
+        }
+    }
+
+    /// Socket of the kubelet's PodResources service.
+    pub fn pod_resources() -> PathBuf {
+        Path::new(KUBELET_ROOT).join("pod-resources/kubelet.sock")
+    }
+}
+
+/// How long a pod may take from its creation to `Running` under software emulation.
+pub const POD_START: Duration = Duration::from_secs(60);

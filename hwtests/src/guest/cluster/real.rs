@@ -1,0 +1,229 @@
+//! Real etcd, kube-apiserver and kubelet from the folder that `KUBEBUILDER_ASSETS` names.
+
+use std::{
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::{Path, PathBuf},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail};
+use serde_json::{Value, json};
+
+use super::{Client, KUBELET_ROOT, NODE};
+use crate::guest::{
+    containerd,
+    service::Service,
+    shell::run,
+};
+
+const API: &str = "https://127.0.0.1:6443";
+/// A token per identity; the lab's network is the machine itself.
+const TOKENS: &str = "\
+lab-admin,admin,admin,\"system:masters\"
+lab-node,system:node:lab,node,\"system:nodes\"
+lab-multus,system:serviceaccount:kube-system:multus,multus,\"system:serviceaccounts,system:authenticated\"
+";
+/// Boot of the API server under software emulation.
+const START: Duration = Duration::from_secs(240);
+
+/// The processes of a real control plane and a real kubelet.
+#[derive(Debug)]
+pub struct Real {
+    work: PathBuf,
+    assets: PathBuf,
+    services: Vec<Service>,
+}
+
+impl Real {
+    /// Starts etcd, kube-apiserver and kubelet.
+    ///
+    /// # Errors
+    /// When a binary is missing or a process does not get ready, with the end of its log.
+    pub async fn start(work: &Path, logs: &Path, assets: &Path) -> Result<Self> {
+        for name in ["etcd", "kube-apiserver", "kubelet"] {
+            if !assets.join(name).exists() {
+                bail!("KUBEBUILDER_ASSETS has no {name}: wanted {}", assets.join(name).display());
+            }
+        }
+        let mut real = Self {
+            work: work.to_owned(),
+            assets: assets.to_owned(),
+            services: Vec::new(),
+        };
+        real.write_files()?;
+        real.start_etcd(logs)?;
+        real.start_api(logs).await?;
+        real.start_kubelet(logs).await?;
+        Ok(real)
+    }
+
+    fn write_files(&self) -> Result<()> {
+        write_private(&self.work.join("tokens.csv"), TOKENS)?;
+        for (name, token) in [("admin", "lab-admin"), ("node", "lab-node"), ("multus", "lab-multus")] {
+            let config = kubeconfig(API, Some(token)).to_string();
+            write_private(&self.work.join(format!("{name}.kubeconfig")), &config)?;
+        }
+        run(
+            "openssl",
+            ["genrsa", "-out", &self.file("sa.key"), "2048"],
+        )?;
+        run(
+            "openssl",
+            ["rsa", "-in", &self.file("sa.key"), "-pubout", "-out", &self.file("sa.pub")],
+        )?;
+        let kubelet = json!({
+            "apiVersion": "kubelet.config.k8s.io/v1beta1",
+            "kind": "KubeletConfiguration",
+            "address": "127.0.0.1",
+            "authentication": {"anonymous": {"enabled": true}, "webhook": {"enabled": false}},
+            "authorization": {"mode": "AlwaysAllow"},
+            "readOnlyPort": 0,
+            "cgroupDriver": "cgroupfs",
+            "failSwapOn": false,
+            "containerRuntimeEndpoint": format!("unix://{}", containerd::SOCKET),
+            "resolvConf": "",
+            "clusterDNS": [],
+            "evictionHard": {"memory.available": "50Mi", "nodefs.available": "1%", "imagefs.available": "1%"},
+            "imageGCHighThresholdPercent": 100,
+            "makeIPTablesUtilChains": false,
+            "localStorageCapacityIsolation": false,
+            "syncFrequency": "5s",
+        });
+        write_private(&self.work.join("kubelet.json"), &kubelet.to_string())
+    }
+
+    fn start_etcd(&mut self, logs: &Path) -> Result<()> {
+        let data = format!("--data-dir={}", self.file("etcd"));
+        self.services.push(Service::start(
+            logs,
+            "etcd",
+            &self.assets.join("etcd"),
+            &[
+                &data,
+                "--listen-client-urls=http://127.0.0.1:2379",
+                "--advertise-client-urls=http://127.0.0.1:2379",
+                "--listen-peer-urls=http://127.0.0.1:2380",
+            ],
+        )?);
+        Ok(())
+    }
+
+    async fn start_api(&mut self, logs: &Path) -> Result<()> {
+        let words = [
+            "--etcd-servers=http://127.0.0.1:2379".to_owned(),
+            "--bind-address=127.0.0.1".to_owned(),
+            "--secure-port=6443".to_owned(),
+            format!("--cert-dir={}", self.file("certs")),
+            format!("--token-auth-file={}", self.file("tokens.csv")),
+            "--authorization-mode=Node,RBAC".to_owned(),
+            "--anonymous-auth=false".to_owned(),
+            "--disable-admission-plugins=ServiceAccount".to_owned(),
+            "--enable-admission-plugins=NodeRestriction".to_owned(),
+            "--allow-privileged=true".to_owned(),
+            "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
+            "--endpoint-reconciler-type=none".to_owned(),
+            "--service-account-issuer=https://kubernetes.default.svc".to_owned(),
+            format!("--service-account-key-file={}", self.file("sa.pub")),
+            format!("--service-account-signing-key-file={}", self.file("sa.key")),
+        ];
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut api = Service::start(logs, "kube-apiserver", &self.assets.join("kube-apiserver"), &words)?;
+        let admin = self.admin_kubeconfig();
+        api.wait_until(START, "/readyz answers ok", async || match Client::from_kubeconfig(&admin).await {
+            Ok(client) => client.ready().await,
+            Err(_) => false,
+        })
+        .await?;
+        self.services.push(api);
+        Ok(())
+    }
+
+    async fn start_kubelet(&mut self, logs: &Path) -> Result<()> {
+        let words = [
+            format!("--config={}", self.file("kubelet.json")),
+            format!("--kubeconfig={}", self.file("node.kubeconfig")),
+            format!("--root-dir={KUBELET_ROOT}"),
+            format!("--cert-dir={}", self.file("kubelet-certs")),
+            format!("--hostname-override={NODE}"),
+            "--node-ip=127.0.0.1".to_owned(),
+            "--v=2".to_owned(),
+        ];
+        let words: Vec<&str> = words.iter().map(String::as_str).collect();
+        let mut kubelet = Service::start(logs, "kubelet", &self.assets.join("kubelet"), &words)?;
+        let socket = Path::new(KUBELET_ROOT).join("device-plugins/kubelet.sock");
+        kubelet
+            .wait_until(START, "its device plugin socket is there", async || socket.exists())
+            .await?;
+        self.services.push(kubelet);
+        Ok(())
+    }
+
+    /// Waits until the node is there; it may be not ready for want of a CNI configuration, which comes later.
+    ///
+    /// # Errors
+    /// After four minutes.
+    pub async fn wait_node_ready(&self, client: &Client) -> Result<()> {
+        let deadline = Instant::now() + START;
+        while client.node(NODE).await.is_err() {
+            if Instant::now() > deadline {
+                bail!("the kubelet did not register node {NODE} in {} s", START.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Kubeconfig of an administrator.
+    pub fn admin_kubeconfig(&self) -> PathBuf {
+        self.work.join("admin.kubeconfig")
+    }
+
+    /// Kubeconfig with the rights that multus-daemon has in a cluster.
+    pub fn multus_kubeconfig(&self) -> PathBuf {
+        self.work.join("multus.kubeconfig")
+    }
+
+    /// Versions for the report.
+    ///
+    /// # Errors
+    /// When a binary does not run.
+    pub fn versions(&self) -> Result<Vec<(String, String)>> {
+        ["kubelet", "kube-apiserver"]
+            .iter()
+            .map(|name| {
+                let path = self.assets.join(name);
+                let version = run(&path.to_string_lossy(), ["--version"])?;
+                Ok(((*name).to_owned(), version.trim().to_owned()))
+            })
+            .collect()
+    }
+
+    fn file(&self, name: &str) -> String {
+        self.work.join(name).to_string_lossy().into_owned()
+    }
+}
+
+/// A kubeconfig (JSON is YAML, too) for a server, with a token where it asks for one.
+pub fn kubeconfig(server: &str, token: Option<&str>) -> Value {
+    let mut cluster = json!({"server": server});
+    if server.starts_with("https") {
+        // The API server makes its own certificate in the lab; the connection never leaves the machine.
+        cluster["insecure-skip-tls-verify"] = json!(true);
+    }
+    let user = token.map_or_else(|| json!({}), |token| json!({"token": token}));
+    json!({
+        "apiVersion": "v1",
+        "kind": "Config",
+        "clusters": [{"name": "lab", "cluster": cluster}],
+        "users": [{"name": "lab", "user": user}],
+        "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
+        "current-context": "lab",
+    })
+}
+
+fn write_private(path: &Path, text: &str) -> Result<()> {
+    fs::write(path, text).with_context(|| format!("write {}", path.display()))?;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o600))
+        .with_context(|| format!("set the mode of {}", path.display()))
+}

@@ -1,0 +1,215 @@
+//! The node under test: hardware, runtime, cluster and the three programs, installed as an admin installs them.
+
+use std::{
+    collections::BTreeMap,
+    fs,
+    os::unix::fs::{PermissionsExt, symlink},
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use anyhow::{Context, Result};
+use serde_json::{Value, json};
+
+use super::{
+    cluster::{Cluster, NODE, exec::Runtime},
+    containerd::{self, CNI_BIN_DIR, CNI_CONF_DIR},
+    hardware::{Hardware, VfState, wait_for},
+    service::Service,
+    shell::ip,
+};
+use crate::lab::qemu::PLAIN_NIC_MAC;
+
+/// VFs made on each PF.
+pub const VFS_PER_PF: usize = 7;
+/// VFs of the first PF that go to vfio-pci, by index.
+const VFIO: std::ops::Range<usize> = 5..7;
+/// Interface that the manual's NAD names as macvlan's master.
+const PLAIN_NIC: &str = "ens5";
+/// Where the socket of multus-daemon is.
+const MULTUS_SOCKET: &str = "/run/multus/multus.sock";
+
+/// Where things come from and go to.
+#[derive(Debug, Clone)]
+pub struct Options {
+    /// Folder with `sriov`, `sriovdp`, `multus` and `multus-daemon`.
+    pub programs: PathBuf,
+    /// Folder for logs.
+    pub logs: PathBuf,
+    /// Real Kubernetes binaries, if there are any.
+    pub assets: Option<PathBuf>,
+    /// Programs that are replaced by another file, by name: the honesty test plants faults so.
+    pub replaced: BTreeMap<String, PathBuf>,
+}
+
+/// The node, running.
+#[derive(Debug)]
+pub struct Node {
+    /// PFs and VFs.
+    pub hardware: Hardware,
+    /// State of every VF before any pod.
+    pub baseline: BTreeMap<String, VfState>,
+    /// The cluster.
+    pub cluster: Cluster,
+    /// The container runtime.
+    pub runtime: Runtime,
+    /// The device plugin.
+    pub sriovdp: Service,
+    /// The planner.
+    pub multus_daemon: Service,
+    _containerd: Service,
+}
+
+impl Node {
+    /// Sets up hardware, installs the programs and starts everything.
+    ///
+    /// # Errors
+    /// When a part does not come up; the message names it and shows the end of its log.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let hardware = set_up_hardware()?;
+        let baseline = hardware.observe()?;
+        install(options, &hardware)?;
+        let containerd = containerd::start(&options.logs).await?;
+        let cluster = Cluster::start(
+            Path::new("/run/lab"),
+            &options.logs,
+            options.assets.as_deref(),
+        )
+        .await?;
+        let sriovdp = Service::start(
+            &options.logs,
+            "sriovdp",
+            &options.program("sriovdp"),
+            &["--config-file", "/etc/pcidp/config.json"],
+        )?;
+        let mut multus_daemon = Service::start_with(
+            &options.logs,
+            "multus-daemon",
+            &options.program("multus-daemon"),
+            &["--kubeconfig", &cluster.multus_kubeconfig.to_string_lossy()],
+            &[("MULTUS_NODE_NAME", NODE)],
+        )?;
+        multus_daemon
+            .wait_until(Duration::from_secs(60), "its socket is there", async || {
+                Path::new(MULTUS_SOCKET).exists()
+            })
+            .await?;
+        Ok(Self {
+            runtime: Runtime::connect().await?,
+            hardware,
+            baseline,
+            cluster,
+            sriovdp,
+            multus_daemon,
+            _containerd: containerd,
+        })
+    }
+}
+
+impl Options {
+    /// File that runs as the program of this name.
+    pub fn program(&self, name: &str) -> PathBuf {
+        self.replaced
+            .get(name)
+            .cloned()
+            .unwrap_or_else(|| self.programs.join(name))
+    }
+}
+
+fn set_up_hardware() -> Result<Hardware> {
+    let plain = wait_interface(PLAIN_NIC_MAC)?;
+    ip(&format!("link set dev {plain} down"))?;
+    ip(&format!("link set dev {plain} name {PLAIN_NIC} up"))?;
+    let hardware = Hardware::create(VFS_PER_PF)?;
+    for index in VFIO {
+        Hardware::bind_vfio(&hardware.pfs[0].vfs[index])?;
+    }
+    fs::write("/proc/sys/vm/nr_hugepages", "256").context("reserve hugepages")?;
+    let mounts = fs::read_to_string("/proc/mounts").context("read /proc/mounts")?;
+    if !mounts.contains(" /dev/hugepages ") {
+        super::shell::run("mount", ["-t", "hugetlbfs", "hugetlbfs", "/dev/hugepages"])?;
+    }
+    Ok(hardware)
+}
+
+fn wait_interface(mac: &str) -> Result<String> {
+    let mut found = None;
+    wait_for(&format!("a NIC with address {mac}"), || {
+        let links = super::shell::ip_json("link show")?;
+        found = links.as_array().and_then(|list| {
+            list.iter()
+                .find(|link| link["address"] == mac)
+                .and_then(|link| link["ifname"].as_str().map(str::to_owned))
+        });
+        Ok(found.is_some())
+    })?;
+    found.context("the NIC is gone again")
+}
+
+fn install(options: &Options, hardware: &Hardware) -> Result<()> {
+    for entry in fs::read_dir("/usr/lib/cni").context("list the reference plugins")? {
+        let path = entry.context("list the reference plugins")?.path();
+        let name = path.file_name().context("a plugin without a name")?;
+        let link = Path::new(CNI_BIN_DIR).join(name);
+        if !link.exists() {
+            symlink(&path, &link).with_context(|| format!("link {}", link.display()))?;
+        }
+    }
+    for name in ["multus", "sriov"] {
+        let target = Path::new(CNI_BIN_DIR).join(name);
+        fs::copy(options.program(name), &target)
+            .with_context(|| format!("install {}", target.display()))?;
+        fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
+            .with_context(|| format!("make {} executable", target.display()))?;
+    }
+    fs::create_dir_all(CNI_CONF_DIR).context("create the CNI configuration's folder")?;
+    write_json(&Path::new(CNI_CONF_DIR).join("10-bridge.conflist"), &primary())?;
+    write_json(&Path::new(CNI_CONF_DIR).join("00-multus.conflist"), &multus())?;
+    fs::create_dir_all("/etc/pcidp").context("create /etc/pcidp")?;
+    write_json(Path::new("/etc/pcidp/config.json"), &pools(hardware))
+}
+
+fn write_json(path: &Path, value: &Value) -> Result<()> {
+    fs::write(path, value.to_string()).with_context(|| format!("write {}", path.display()))
+}
+
+fn primary() -> Value {
+    json!({
+        "cniVersion": "1.0.0",
+        "name": "lab",
+        "plugins": [{
+            "type": "bridge", "bridge": "cni0", "isGateway": true, "ipMasq": false, "hairpinMode": true,
+            "ipam": {
+                "type": "host-local",
+                "ranges": [[{"subnet": "10.244.0.0/24"}]],
+                "routes": [{"dst": "0.0.0.0/0"}],
+            },
+        }],
+    })
+}
+
+/// The configuration as the design's section 2 has it generated.
+fn multus() -> Value {
+    json!({
+        "cniVersion": "1.0.0",
+        "cniVersions": ["1.0.0", "1.1.0"],
+        "name": "multus-cni-network",
+        "plugins": [{
+            "type": "multus",
+            "capabilities": {"io.kubernetes.cri.pod-annotations": true},
+            "clusterNetwork": "/etc/cni/net.d/10-bridge.conflist",
+            "logLevel": "debug",
+            "logToStderr": true,
+        }],
+    })
+}
+
+/// Three pools: kernel VFs and vfio VFs of the first PF, kernel VFs of the second.
+fn pools(hardware: &Hardware) -> Value {
+    let [first, second] = [&hardware.pfs[0].name, &hardware.pfs[1].name];
+    json!({"resourceList": [
+        {"resourceName": "sriov_net", "selectors": {"pfNames": [format!("{first}#0-4")], "drivers": ["igbvf"]}},
+        {"resourceName": "sriov_dpdk", "selectors": {"pfNames": [format!("{first}#5-6")], "drivers": ["vfio-pci"]}},
+        {"resourceName": "sriov_storage", "selectors": {"pfNames": [second], "drivers": ["igbvf"]}},
+    ]})
+}

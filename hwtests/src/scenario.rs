@@ -1,0 +1,8 @@
+//! Stories that are played on a node, and what each of their steps must show.
+
+pub mod bad_input;
+pub mod demo;
+pub mod figures;
+pub mod honesty;
+pub mod leftovers;
+pub mod look;

@@ -1,0 +1,127 @@
+//! A stand-in Kubernetes API server: plain HTTP, state in memory, the part of the API that pods, their networks
+//! and their events need. No scheduler (a pod runs where `spec.nodeName` or a binding says), no access control.
+
+use std::io;
+use std::net::SocketAddr;
+
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper_util::rt::TokioIo;
+use tokio::net::TcpListener;
+use tokio::task::{JoinHandle, JoinSet};
+
+mod admit;
+mod discovery;
+mod error;
+mod fault;
+pub mod object;
+mod patch;
+mod resource;
+mod route;
+mod selector;
+mod serve;
+mod store;
+mod subscription;
+mod view;
+mod watch;
+
+pub use admit::Part;
+pub use error::ApiError;
+pub use fault::ApiFault;
+pub use patch::Patch;
+pub use resource::Resource;
+pub use selector::Selection;
+pub use store::{DeleteOptions, Store};
+pub use subscription::{Event, Start, Subscription};
+
+/// A serving API server. Dropping it closes its listener and all connections; the store lives on in its clones.
+#[derive(Debug)]
+pub struct ApiServer {
+    address: SocketAddr,
+    store: Store,
+    fault: fault::Fault,
+    accepting: JoinHandle<()>,
+}
+
+impl ApiServer {
+    /// Serves an empty cluster on an address; port 0 picks a free one.
+    pub async fn start(listen: SocketAddr) -> io::Result<ApiServer> {
+        ApiServer::serve(listen, Store::new()).await
+    }
+
+    /// Serves an existing state, as after a restart of a server whose etcd stayed.
+    pub async fn serve(listen: SocketAddr, store: Store) -> io::Result<ApiServer> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let fault = fault::Fault::default();
+        let accepting = tokio::spawn(accept(listener, store.clone(), fault.clone()));
+        Ok(ApiServer { address, store, fault, accepting })
+    }
+
+    /// Where it listens.
+    pub fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// Its URL.
+    pub fn url(&self) -> String {
+        format!("http://{}", self.address)
+    }
+
+    /// The state behind it, for use in this process.
+    pub fn store(&self) -> &Store {
+        &self.store
+    }
+
+    /// Plants a fault, or takes it back.
+    pub fn set_fault(&self, fault: Option<ApiFault>) {
+        self.fault.set(fault);
+    }
+
+    /// A kubeconfig for it (YAML).
+    pub fn kubeconfig(&self) -> String {
+        let url = self.url();
+        format!(
+            "apiVersion: v1\nkind: Config\nclusters:\n- name: standin\n  cluster:\n    server: {url}\nusers:\n- name: standin\n  \
+             user: {{}}\ncontexts:\n- name: standin\n  context:\n    cluster: standin\n    user: standin\ncurrent-context: standin\n"
+        )
+    }
+
+    /// Stops serving; returns when the listener is closed.
+    pub async fn stop(mut self) {
+        self.accepting.abort();
+        let _ = (&mut self.accepting).await;
+    }
+}
+
+impl Drop for ApiServer {
+    fn drop(&mut self) {
+        self.accepting.abort();
+    }
+}
+
+async fn accept(listener: TcpListener, store: Store, fault: fault::Fault) {
+    // Owned by this task, so that aborting it closes every connection, too.
+    let mut connections = JoinSet::new();
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!(%error, "accept of an api connection failed");
+                tokio::time::sleep(std::time::Duration::from_millis(100)).await;
+                continue;
+            }
+        };
+        while connections.try_join_next().is_some() {}
+        let (store, fault) = (store.clone(), fault.clone());
+        connections.spawn(async move {
+            let service = service_fn(move |request| {
+                let (store, fault) = (store.clone(), fault.clone());
+                async move { Ok::<_, std::convert::Infallible>(serve::answer(store, fault, request).await) }
+            });
+            if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+                tracing::debug!(%error, "api connection ended");
+            }
+        });
+    }
+}
