@@ -4,6 +4,7 @@ pub mod build;
 pub mod demo;
 pub mod guest;
 pub mod qemu;
+pub mod suite;
 
 pub use build::Lab;
 pub use guest::{Guest, GuestCommand};

@@ -10,6 +10,8 @@ use clap::Parser;
 enum Arguments {
     /// Plays the main job in the emulated lab and prints a row per step.
     Demo(hwtests::lab::demo::Arguments),
+    /// Plays all stories and planted faults in the emulated lab; ends with a line of counts.
+    Test(hwtests::lab::suite::Arguments),
     /// Runs inside the lab's guest; the other commands call it.
     #[command(hide = true)]
     Guest(hwtests::guest::run::Arguments),
@@ -18,6 +20,7 @@ enum Arguments {
 fn main() -> ExitCode {
     let result = match Arguments::parse() {
         Arguments::Demo(arguments) => hwtests::lab::demo::run(&arguments),
+        Arguments::Test(arguments) => hwtests::lab::suite::run(&arguments),
         Arguments::Guest(arguments) => hwtests::guest::run::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -3,10 +3,12 @@
 
 use std::io;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
+use serde_json::json;
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
 
@@ -34,9 +36,13 @@ pub use selector::Selection;
 pub use store::{DeleteOptions, Store};
 pub use subscription::{Event, Start, Subscription};
 
-/// A serving API server. Dropping it closes its listener and all connections; the store lives on in its clones.
+/// A serving API server; clones are the same server. It serves until [`ApiServer::stop`] or until the last clone is
+/// dropped; its store lives on in the store's own clones.
+#[derive(Debug, Clone)]
+pub struct ApiServer(Arc<Serving>);
+
 #[derive(Debug)]
-pub struct ApiServer {
+struct Serving {
     address: SocketAddr,
     store: Store,
     fault: fault::Fault,
@@ -55,46 +61,57 @@ impl ApiServer {
         let address = listener.local_addr()?;
         let fault = fault::Fault::default();
         let accepting = tokio::spawn(accept(listener, store.clone(), fault.clone()));
-        Ok(ApiServer { address, store, fault, accepting })
+        Ok(ApiServer(Arc::new(Serving {
+            address,
+            store,
+            fault,
+            accepting,
+        })))
     }
 
     /// Where it listens.
     pub fn address(&self) -> SocketAddr {
-        self.address
+        self.0.address
     }
 
     /// Its URL.
     pub fn url(&self) -> String {
-        format!("http://{}", self.address)
+        format!("http://{}", self.0.address)
     }
 
     /// The state behind it, for use in this process.
     pub fn store(&self) -> &Store {
-        &self.store
+        &self.0.store
     }
 
-    /// Plants a fault, or takes it back.
-    pub fn set_fault(&self, fault: Option<ApiFault>) {
-        self.fault.set(fault);
+    /// Plants a fault.
+    pub fn set_fault(&self, fault: ApiFault) {
+        self.0.fault.set(Some(fault));
     }
 
-    /// A kubeconfig for it (YAML).
+    /// Takes a planted fault back.
+    pub fn clear_fault(&self) {
+        self.0.fault.set(None);
+    }
+
+    /// A kubeconfig for it (JSON, which is YAML).
     pub fn kubeconfig(&self) -> String {
-        let url = self.url();
-        format!(
-            "apiVersion: v1\nkind: Config\nclusters:\n- name: standin\n  cluster:\n    server: {url}\nusers:\n- name: standin\n  \
-             user: {{}}\ncontexts:\n- name: standin\n  context:\n    cluster: standin\n    user: standin\ncurrent-context: standin\n"
-        )
+        json!({
+            "apiVersion": "v1", "kind": "Config", "current-context": "standin",
+            "clusters": [{"name": "standin", "cluster": {"server": self.url()}}],
+            "users": [{"name": "standin", "user": {}}],
+            "contexts": [{"name": "standin", "context": {"cluster": "standin", "user": "standin"}}],
+        })
+        .to_string()
     }
 
-    /// Stops serving; returns when the listener is closed.
-    pub async fn stop(mut self) {
-        self.accepting.abort();
-        let _ = (&mut self.accepting).await;
+    /// Stops serving: the listener and every connection are closed.
+    pub fn stop(&self) {
+        self.0.accepting.abort();
     }
 }
 
-impl Drop for ApiServer {
+impl Drop for Serving {
     fn drop(&mut self) {
         self.accepting.abort();
     }
@@ -117,9 +134,14 @@ async fn accept(listener: TcpListener, store: Store, fault: fault::Fault) {
         connections.spawn(async move {
             let service = service_fn(move |request| {
                 let (store, fault) = (store.clone(), fault.clone());
-                async move { Ok::<_, std::convert::Infallible>(serve::answer(store, fault, request).await) }
+                async move {
+                    Ok::<_, std::convert::Infallible>(serve::answer(store, fault, request).await)
+                }
             });
-            if let Err(error) = http1::Builder::new().serve_connection(TokioIo::new(stream), service).await {
+            if let Err(error) = http1::Builder::new()
+                .serve_connection(TokioIo::new(stream), service)
+                .await
+            {
                 tracing::debug!(%error, "api connection ended");
             }
         });

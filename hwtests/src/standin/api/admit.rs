@@ -18,28 +18,58 @@ pub enum Part {
 }
 
 /// Checks and completes a new object; `uid` is its identity.
-pub(crate) fn create(resource: Resource, namespace: &str, mut object: Value, uid: &str) -> Result<Value, ApiError> {
+pub(crate) fn create(
+    resource: Resource,
+    namespace: &str,
+    mut object: Value,
+    uid: &str,
+) -> Result<Value, ApiError> {
     if !object.is_object() {
-        return Err(ApiError::bad_request("the object provided is not a JSON object"));
+        return Err(ApiError::bad_request(
+            "the object provided is not a JSON object",
+        ));
     }
     check_type(resource, &object)?;
     let meta = metadata(&mut object);
-    let given = meta.get("namespace").and_then(Value::as_str).unwrap_or_default();
+    let given = meta
+        .get("namespace")
+        .and_then(Value::as_str)
+        .unwrap_or_default();
     if !given.is_empty() && given != namespace {
-        let why = format!("the namespace of the provided object does not match the namespace sent on the request ({given}, {namespace})");
+        let why = format!(
+            "the namespace of the provided object does not match the namespace sent on the request ({given}, {namespace})"
+        );
         return Err(ApiError::bad_request(why));
     }
-    if meta.get("name").and_then(Value::as_str).unwrap_or_default().is_empty() {
-        let prefix = meta.get("generateName").and_then(Value::as_str).unwrap_or_default();
+    if meta
+        .get("name")
+        .and_then(Value::as_str)
+        .unwrap_or_default()
+        .is_empty()
+    {
+        let prefix = meta
+            .get("generateName")
+            .and_then(Value::as_str)
+            .unwrap_or_default();
         if !prefix.is_empty() {
             let name = format!("{prefix}{}", uid.get(..5).unwrap_or(uid));
             meta.insert("name".into(), json!(name));
         }
     }
-    put(meta, "namespace", resource.namespaced().then(|| json!(namespace)));
+    put(
+        meta,
+        "namespace",
+        resource.namespaced().then(|| json!(namespace)),
+    );
     meta.insert("uid".into(), json!(uid));
     meta.insert("creationTimestamp".into(), json!(object::now()));
-    for key in ["deletionTimestamp", "deletionGracePeriodSeconds", "resourceVersion", "selfLink", "managedFields"] {
+    for key in [
+        "deletionTimestamp",
+        "deletionGracePeriodSeconds",
+        "resourceVersion",
+        "selfLink",
+        "managedFields",
+    ] {
         meta.remove(key);
     }
     object["apiVersion"] = json!(resource.api_version());
@@ -55,7 +85,12 @@ pub(crate) fn create(resource: Resource, namespace: &str, mut object: Value, uid
 }
 
 /// What is stored when `wanted` was asked for in place of `current`.
-pub(crate) fn update(resource: Resource, part: Part, current: &Value, wanted: Value) -> Result<Value, ApiError> {
+pub(crate) fn update(
+    resource: Resource,
+    part: Part,
+    current: &Value,
+    wanted: Value,
+) -> Result<Value, ApiError> {
     let name = object::name(current);
     check_type(resource, &wanted)?;
     if object::name(&wanted) != name || object::namespace(&wanted) != object::namespace(current) {
@@ -94,7 +129,11 @@ fn take_metadata(next: &mut Value, wanted: &Value, part: Part) {
     }
     let meta = metadata(next);
     for key in keys {
-        put(meta, key, wanted.pointer(&format!("/metadata/{key}")).cloned());
+        put(
+            meta,
+            key,
+            wanted.pointer(&format!("/metadata/{key}")).cloned(),
+        );
     }
 }
 
@@ -103,7 +142,10 @@ fn take_main(resource: Resource, next: &mut Value, wanted: &Value) -> Result<(),
         check_pod_change(next, wanted)?;
     }
     let empty = Map::new();
-    let (kept, fresh) = (next.as_object().unwrap_or(&empty).clone(), wanted.as_object().unwrap_or(&empty));
+    let (kept, fresh) = (
+        next.as_object().unwrap_or(&empty).clone(),
+        wanted.as_object().unwrap_or(&empty),
+    );
     let mut result = Map::new();
     for key in ["apiVersion", "kind", "metadata"] {
         put(&mut result, key, kept.get(key).cloned());
@@ -129,7 +171,12 @@ fn check_pod_change(current: &Value, wanted: &Value) -> Result<(), ApiError> {
             map.remove("tolerations");
             map.remove("terminationGracePeriodSeconds");
         }
-        for container in spec.get_mut("containers").and_then(Value::as_array_mut).into_iter().flatten() {
+        for container in spec
+            .get_mut("containers")
+            .and_then(Value::as_array_mut)
+            .into_iter()
+            .flatten()
+        {
             if let Value::Object(map) = container {
                 map.remove("image");
             }
@@ -141,17 +188,24 @@ fn check_pod_change(current: &Value, wanted: &Value) -> Result<(), ApiError> {
     }
     let why = "spec: Forbidden: pod updates may not change fields other than `spec.containers[*].image`, \
                `spec.activeDeadlineSeconds`, `spec.tolerations`";
-    Err(ApiError::invalid(Resource::Pods, object::name(current), why))
+    Err(ApiError::invalid(
+        Resource::Pods,
+        object::name(current),
+        why,
+    ))
 }
 
 fn check_type(resource: Resource, object: &Value) -> Result<(), ApiError> {
     let (version, kind) = (text(object, "/apiVersion"), text(object, "/kind"));
-    let fits = (version.is_empty() || version == resource.api_version()) && (kind.is_empty() || kind == resource.kind());
+    let fits = (version.is_empty() || version == resource.api_version())
+        && (kind.is_empty() || kind == resource.kind());
     if fits {
         return Ok(());
     }
     let wanted = format!("{}, Kind={}", resource.api_version(), resource.kind());
-    Err(ApiError::bad_request(format!("the object provided is {version}, Kind={kind}, expected {wanted}")))
+    Err(ApiError::bad_request(format!(
+        "the object provided is {version}, Kind={kind}, expected {wanted}"
+    )))
 }
 
 fn check_name(resource: Resource, object: &Value) -> Result<(), ApiError> {
@@ -162,21 +216,28 @@ fn check_name(resource: Resource, object: &Value) -> Result<(), ApiError> {
     }
     let label = |part: &str| {
         let inner = |letter: char| letter.is_ascii_lowercase() || letter.is_ascii_digit();
-        part.starts_with(inner) && part.ends_with(inner) && part.chars().all(|letter| inner(letter) || letter == '-')
+        part.starts_with(inner)
+            && part.ends_with(inner)
+            && part.chars().all(|letter| inner(letter) || letter == '-')
     };
     if name.len() <= 253 && name.split('.').all(label) {
         return Ok(());
     }
-    let why = format!("metadata.name: Invalid value: \"{name}\": must be a lowercase RFC 1123 subdomain");
+    let why =
+        format!("metadata.name: Invalid value: \"{name}\": must be a lowercase RFC 1123 subdomain");
     Err(ApiError::invalid(resource, name, &why))
 }
 
 fn check_content(resource: Resource, object: &Value) -> Result<(), ApiError> {
     let refuse = |why: &str| Err(ApiError::invalid(resource, object::name(object), why));
     for key in ["annotations", "labels"] {
-        let map = object.pointer(&format!("/metadata/{key}")).and_then(Value::as_object);
+        let map = object
+            .pointer(&format!("/metadata/{key}"))
+            .and_then(Value::as_object);
         if map.is_some_and(|map| map.values().any(|value| !value.is_string())) {
-            return Err(ApiError::bad_request(format!("metadata.{key}: values must be strings")));
+            return Err(ApiError::bad_request(format!(
+                "metadata.{key}: values must be strings"
+            )));
         }
     }
     if resource == Resource::NetworkAttachments {
@@ -222,21 +283,33 @@ fn complete_pod(pod: &mut Value) -> Result<(), ApiError> {
 
 /// Requests default to limits; an extended resource must be limited, and to what it requests.
 fn complete_resources(container: &mut Value) -> Result<(), String> {
-    let limits = container.pointer("/resources/limits").and_then(Value::as_object).cloned().unwrap_or_default();
+    let limits = container
+        .pointer("/resources/limits")
+        .and_then(Value::as_object)
+        .cloned()
+        .unwrap_or_default();
     if limits.is_empty() && container.pointer("/resources/requests").is_none() {
         return Ok(());
     }
     let resources = object::section(container, "resources");
     let requests = resources.entry("requests").or_insert_with(|| json!({}));
-    let Value::Object(requests) = requests else { return Err("requests: Invalid value: not an object".to_owned()) };
+    let Value::Object(requests) = requests else {
+        return Err("requests: Invalid value: not an object".to_owned());
+    };
     for (key, value) in &limits {
         requests.entry(key).or_insert_with(|| value.clone());
     }
     for (key, value) in requests.iter().filter(|(key, _)| key.contains('/')) {
         match limits.get(key) {
-            None => return Err(format!("limits: Required value: Limit must be set for non overcommitable resources ({key})")),
+            None => {
+                return Err(format!(
+                    "limits: Required value: Limit must be set for non overcommitable resources ({key})"
+                ));
+            }
             Some(limit) if quantity_text(limit) != quantity_text(value) => {
-                return Err(format!("requests: Invalid value: {value}: must be equal to {key} limit of {limit}"));
+                return Err(format!(
+                    "requests: Invalid value: {value}: must be equal to {key} limit of {limit}"
+                ));
             }
             Some(_) => {}
         }
@@ -245,7 +318,9 @@ fn complete_resources(container: &mut Value) -> Result<(), String> {
 }
 
 fn quantity_text(value: &Value) -> String {
-    value.as_str().map_or_else(|| value.to_string(), str::to_owned)
+    value
+        .as_str()
+        .map_or_else(|| value.to_string(), str::to_owned)
 }
 
 #[cfg(test)]

@@ -21,7 +21,11 @@ pub(crate) fn document(path: &str) -> Option<Value> {
             let rest = path.strip_prefix("/apis/")?;
             let name = rest.strip_suffix("/v1").unwrap_or(rest);
             let known = groups().into_iter().find(|group| *group == name)?;
-            Some(if rest == name { group(known) } else { resources(known, rest) })
+            Some(if rest == name {
+                group(known)
+            } else {
+                resources(known, rest)
+            })
         }
     }
 }
@@ -36,7 +40,10 @@ fn version() -> Value {
 }
 
 fn groups() -> Vec<&'static str> {
-    let mut groups: Vec<&str> = Resource::all().map(Resource::group).filter(|group| !group.is_empty()).collect();
+    let mut groups: Vec<&str> = Resource::all()
+        .map(Resource::group)
+        .filter(|group| !group.is_empty())
+        .collect();
     groups.dedup();
     groups.push("events.k8s.io");
     groups
@@ -48,9 +55,20 @@ fn group(name: &str) -> Value {
 }
 
 fn resources(group: &str, version: &str) -> Value {
-    let verbs = json!(["create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"]);
+    let verbs = json!([
+        "create",
+        "delete",
+        "deletecollection",
+        "get",
+        "list",
+        "patch",
+        "update",
+        "watch"
+    ]);
     let mut found = Vec::new();
-    let served = |resource: &Resource| resource.group() == group || (group == "events.k8s.io" && *resource == Resource::Events);
+    let served = |resource: &Resource| {
+        resource.group() == group || (group == "events.k8s.io" && *resource == Resource::Events)
+    };
     for resource in Resource::all().filter(served) {
         found.push(json!({
             "name": resource.plural(), "singularName": resource.singular(), "namespaced": resource.namespaced(),
@@ -78,7 +96,12 @@ mod tests {
     #[test]
     fn each_group_is_described() {
         let list = document("/apis").unwrap();
-        let names: Vec<&str> = list["groups"].as_array().unwrap().iter().map(|group| group["name"].as_str().unwrap()).collect();
+        let names: Vec<&str> = list["groups"]
+            .as_array()
+            .unwrap()
+            .iter()
+            .map(|group| group["name"].as_str().unwrap())
+            .collect();
         assert_eq!(names, ["k8s.cni.cncf.io", "apps", "events.k8s.io"]);
         for name in names {
             assert_eq!(document(&format!("/apis/{name}")).unwrap()["name"], name);

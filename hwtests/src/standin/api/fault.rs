@@ -27,19 +27,36 @@ impl Fault {
     }
 
     /// Carries out [`ApiFault::StatusOfWrongPod`]; gives back what is left for the pod that was meant.
-    pub(crate) fn misdirect(&self, store: &Store, namespace: &str, name: &str, mut patch: Patch) -> Patch {
+    pub(crate) fn misdirect(
+        &self,
+        store: &Store,
+        namespace: &str,
+        name: &str,
+        mut patch: Patch,
+    ) -> Patch {
         let fault = *self.0.lock().unwrap_or_else(PoisonError::into_inner);
         if fault != Some(ApiFault::StatusOfWrongPod) {
             return patch;
         }
-        let Some(annotations) = patch.take_annotations() else { return patch };
+        let Some(annotations) = patch.take_annotations() else {
+            return patch;
+        };
         let (pods, _) = store.list(Resource::Pods, &Selection::of(Some(namespace)));
         if let Some(other) = pods.iter().find(|pod| object::name(pod) != name) {
             let wrong = Patch::Merge(serde_json::json!({"metadata": {"annotations": annotations}}));
-            let written = store.update(Resource::Pods, namespace, object::name(other), Part::Status, |current| {
-                wrong.apply(Resource::Pods, name, current)
-            });
-            tracing::warn!(pod = name, other = object::name(other), written = written.is_ok(), "planted fault: status of the wrong pod");
+            let written = store.update(
+                Resource::Pods,
+                namespace,
+                object::name(other),
+                Part::Status,
+                |current| wrong.apply(Resource::Pods, name, current),
+            );
+            tracing::warn!(
+                pod = name,
+                other = object::name(other),
+                written = written.is_ok(),
+                "planted fault: status of the wrong pod"
+            );
         }
         patch
     }

@@ -1,5 +1,8 @@
 //! Reading and marking the metadata every object has; objects are plain JSON.
-#![expect(clippy::disallowed_methods, reason = "boundary: an API server stamps time and identity")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "boundary: an API server stamps time and identity"
+)]
 
 use std::time::SystemTime;
 
@@ -8,7 +11,10 @@ use serde_json::{Map, Value};
 
 /// Text at a JSON pointer, "" when absent or no text.
 pub fn text<'a>(object: &'a Value, pointer: &str) -> &'a str {
-    object.pointer(pointer).and_then(Value::as_str).unwrap_or_default()
+    object
+        .pointer(pointer)
+        .and_then(Value::as_str)
+        .unwrap_or_default()
 }
 
 /// `metadata.name`.
@@ -28,12 +34,16 @@ pub fn uid(object: &Value) -> &str {
 
 /// `metadata.resourceVersion`, 0 when absent.
 pub fn version(object: &Value) -> u64 {
-    text(object, "/metadata/resourceVersion").parse().unwrap_or_default()
+    text(object, "/metadata/resourceVersion")
+        .parse()
+        .unwrap_or_default()
 }
 
 /// Whether deletion was asked for.
 pub fn is_terminating(object: &Value) -> bool {
-    object.pointer("/metadata/deletionTimestamp").is_some_and(|stamp| !stamp.is_null())
+    object
+        .pointer("/metadata/deletionTimestamp")
+        .is_some_and(|stamp| !stamp.is_null())
 }
 
 /// The object below a key, made empty when absent or of another type.
@@ -75,7 +85,9 @@ pub(crate) fn now() -> String {
 /// A time ahead, RFC 3339 with whole seconds.
 pub(crate) fn seconds_from_now(seconds: i64) -> String {
     let at = timestamp().as_second().saturating_add(seconds);
-    Timestamp::from_second(at).unwrap_or(Timestamp::UNIX_EPOCH).to_string()
+    Timestamp::from_second(at)
+        .unwrap_or(Timestamp::UNIX_EPOCH)
+        .to_string()
 }
 
 /// Now, RFC 3339 with six digits (metav1.MicroTime).
@@ -89,7 +101,9 @@ fn timestamp() -> Timestamp {
 
 /// A random UUID, made by the kernel.
 pub(crate) fn new_uid() -> std::io::Result<String> {
-    Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?.trim().to_owned())
+    Ok(std::fs::read_to_string("/proc/sys/kernel/random/uuid")?
+        .trim()
+        .to_owned())
 }
 
 #[cfg(test)]

@@ -40,18 +40,29 @@ const SETS: &[&str] = &["finalizers"];
 impl Patch {
     /// Reads a body by its content type.
     pub fn parse(resource: Resource, content_type: &str, body: &[u8]) -> Result<Patch, ApiError> {
-        let undecodable = |cause: serde_json::Error| ApiError::bad_request(format!("error decoding patch: {cause}"));
+        let undecodable = |cause: serde_json::Error| {
+            ApiError::bad_request(format!("error decoding patch: {cause}"))
+        };
         let typed = resource.group().is_empty() || resource == Resource::DaemonSets;
         match content_type.split(';').next().unwrap_or_default().trim() {
             "application/merge-patch+json" => object_body(body).map(Patch::Merge),
-            "application/strategic-merge-patch+json" if typed => object_body(body).map(Patch::Strategic),
-            "application/json-patch+json" => serde_json::from_slice(body).map(Patch::Json).map_err(undecodable),
+            "application/strategic-merge-patch+json" if typed => {
+                object_body(body).map(Patch::Strategic)
+            }
+            "application/json-patch+json" => serde_json::from_slice(body)
+                .map(Patch::Json)
+                .map_err(undecodable),
             other => Err(ApiError::unsupported_media(other)),
         }
     }
 
     /// The object after the patch.
-    pub fn apply(&self, resource: Resource, name: &str, current: &Value) -> Result<Value, ApiError> {
+    pub fn apply(
+        &self,
+        resource: Resource,
+        name: &str,
+        current: &Value,
+    ) -> Result<Value, ApiError> {
         let mut patched = current.clone();
         match self {
             Patch::Merge(patch) => json_patch::merge(&mut patched, patch),
@@ -64,14 +75,19 @@ impl Patch {
 
     /// Takes `metadata.annotations` out of the patch; a JSON patch has none to take.
     pub(crate) fn take_annotations(&mut self) -> Option<Value> {
-        let (Patch::Merge(patch) | Patch::Strategic(patch)) = self else { return None };
-        patch.get_mut("metadata")?.as_object_mut()?.remove("annotations")
+        let (Patch::Merge(patch) | Patch::Strategic(patch)) = self else {
+            return None;
+        };
+        patch
+            .get_mut("metadata")?
+            .as_object_mut()?
+            .remove("annotations")
     }
 }
 
 fn object_body(body: &[u8]) -> Result<Value, ApiError> {
-    let value: Value =
-        serde_json::from_slice(body).map_err(|cause| ApiError::bad_request(format!("error decoding patch: {cause}")))?;
+    let value: Value = serde_json::from_slice(body)
+        .map_err(|cause| ApiError::bad_request(format!("error decoding patch: {cause}")))?;
     if value.is_object() {
         Ok(value)
     } else {
@@ -84,10 +100,16 @@ fn strategic(target: &mut Value, patch: &Value) {
         *target = patch.clone();
         return;
     };
-    if !target.is_object() || patch.get("$patch").is_some_and(|directive| directive == "replace") {
+    if !target.is_object()
+        || patch
+            .get("$patch")
+            .is_some_and(|directive| directive == "replace")
+    {
         *target = Value::Object(Map::new());
     }
-    let Value::Object(target) = target else { return };
+    let Value::Object(target) = target else {
+        return;
+    };
     if let Some(Value::Array(keep)) = patch.get("$retainKeys") {
         target.retain(|key, _| keep.iter().any(|kept| kept == key));
     }
@@ -106,12 +128,20 @@ fn strategic(target: &mut Value, patch: &Value) {
 
 fn merge_key(target: &mut Map<String, Value>, key: &str, value: &Value) {
     let slot = target.entry(key).or_insert(Value::Null);
-    let by = MERGE_KEYS.iter().find(|(list, _)| *list == key).map(|(_, by)| *by);
+    let by = MERGE_KEYS
+        .iter()
+        .find(|(list, _)| *list == key)
+        .map(|(_, by)| *by);
     match (value, by) {
         (Value::Array(items), Some(by)) => merge_list(slot, items, by),
         (Value::Array(items), None) if SETS.contains(&key) => {
             let mut union = slot.as_array().cloned().unwrap_or_default();
-            union.extend(items.iter().filter(|item| !slot.as_array().is_some_and(|old| old.contains(item))).cloned());
+            union.extend(
+                items
+                    .iter()
+                    .filter(|item| !slot.as_array().is_some_and(|old| old.contains(item)))
+                    .cloned(),
+            );
             *slot = Value::Array(union);
         }
         _ => strategic(slot, value),
@@ -119,11 +149,19 @@ fn merge_key(target: &mut Map<String, Value>, key: &str, value: &Value) {
 }
 
 fn merge_list(slot: &mut Value, items: &[Value], by: &str) {
-    let replaces = items.iter().any(|item| item.get("$patch").is_some_and(|word| word == "replace"));
-    let mut merged = if replaces { Vec::new() } else { slot.as_array().cloned().unwrap_or_default() };
+    let replaces = items
+        .iter()
+        .any(|item| item.get("$patch").is_some_and(|word| word == "replace"));
+    let mut merged = if replaces {
+        Vec::new()
+    } else {
+        slot.as_array().cloned().unwrap_or_default()
+    };
     for item in items {
         let directive = item.get("$patch").and_then(Value::as_str);
-        let place = merged.iter().position(|old| old.get(by).is_some() && old.get(by) == item.get(by));
+        let place = merged
+            .iter()
+            .position(|old| old.get(by).is_some() && old.get(by) == item.get(by));
         match (directive, place) {
             (Some("delete"), Some(place)) => {
                 merged.remove(place);
@@ -155,7 +193,10 @@ mod tests {
 
     fn apply(content_type: &str, current: &Value, patch: &Value) -> Value {
         let body = serde_json::to_vec(patch).unwrap();
-        Patch::parse(Resource::Pods, content_type, &body).unwrap().apply(Resource::Pods, "p", current).unwrap()
+        Patch::parse(Resource::Pods, content_type, &body)
+            .unwrap()
+            .apply(Resource::Pods, "p", current)
+            .unwrap()
     }
 
     fn strategic_merge(current: &Value, patch: &Value) -> Value {
@@ -170,7 +211,10 @@ mod tests {
             &current,
             &json!({"metadata": {"annotations": {"a": null, "c": "3"}}, "list": [3]}),
         );
-        assert_eq!(patched, json!({"metadata": {"annotations": {"b": "2", "c": "3"}}, "list": [3]}));
+        assert_eq!(
+            patched,
+            json!({"metadata": {"annotations": {"b": "2", "c": "3"}}, "list": [3]})
+        );
     }
 
     #[test]
@@ -181,7 +225,10 @@ mod tests {
             {"type": "Ready", "status": "True", "reason": "x"},
             {"type": "New", "status": "True"},
         ]);
-        assert_eq!(strategic_merge(&current, &patch), json!({"status": {"conditions": conditions}}));
+        assert_eq!(
+            strategic_merge(&current, &patch),
+            json!({"status": {"conditions": conditions}})
+        );
     }
 
     #[test]
@@ -195,25 +242,40 @@ mod tests {
         let expected = json!({"spec": {"containers": [{"name": "b"}]}, "finalizers": ["y", "z"]});
         assert_eq!(strategic_merge(&current, &patch), expected);
         let replace = json!({"spec": {"$patch": "replace", "nodeName": "n"}});
-        assert_eq!(strategic_merge(&current, &replace)["spec"], json!({"nodeName": "n"}));
+        assert_eq!(
+            strategic_merge(&current, &replace)["spec"],
+            json!({"nodeName": "n"})
+        );
     }
 
     #[test]
     fn a_json_patch_with_a_failing_test_is_invalid() {
         let body = br#"[{"op":"test","path":"/metadata/uid","value":"other"},{"op":"add","path":"/x","value":1}]"#;
         let patch = Patch::parse(Resource::Pods, "application/json-patch+json", body).unwrap();
-        let refusal = patch.apply(Resource::Pods, "p", &json!({"metadata": {"uid": "mine"}})).unwrap_err();
+        let refusal = patch
+            .apply(Resource::Pods, "p", &json!({"metadata": {"uid": "mine"}}))
+            .unwrap_err();
         assert_eq!((refusal.code, refusal.reason), (422, "Invalid"));
     }
 
     #[test]
     fn formats_that_are_not_served_are_named() {
-        let refusal = Patch::parse(Resource::Pods, "application/apply-patch+yaml", b"{}").unwrap_err();
+        let refusal =
+            Patch::parse(Resource::Pods, "application/apply-patch+yaml", b"{}").unwrap_err();
         assert_eq!(refusal.code, 415);
         assert!(refusal.message.contains("application/apply-patch+yaml"));
         // A real server knows no merge keys of a custom resource either.
-        let custom = Patch::parse(Resource::NetworkAttachments, "application/strategic-merge-patch+json", b"{}");
+        let custom = Patch::parse(
+            Resource::NetworkAttachments,
+            "application/strategic-merge-patch+json",
+            b"{}",
+        );
         assert_eq!(custom.unwrap_err().code, 415);
-        assert_eq!(Patch::parse(Resource::Pods, "application/merge-patch+json", b"[1]").unwrap_err().code, 400);
+        assert_eq!(
+            Patch::parse(Resource::Pods, "application/merge-patch+json", b"[1]")
+                .unwrap_err()
+                .code,
+            400
+        );
     }
 }

@@ -61,7 +61,12 @@ const ROWS: &[Row] = &[
         short: &["po"],
         namespaced: true,
         status: true,
-        fields: &["spec.nodeName", "spec.restartPolicy", "status.phase", "status.podIP"],
+        fields: &[
+            "spec.nodeName",
+            "spec.restartPolicy",
+            "status.phase",
+            "status.podIP",
+        ],
     },
     Row {
         resource: Resource::Events,
@@ -113,7 +118,9 @@ impl Resource {
 
     /// The kind at a path: group ("" = core) and plural name.
     pub fn at(group: &str, plural: &str) -> Option<Resource> {
-        ROWS.iter().find(|row| row.group == group && row.plural == plural).map(|row| row.resource)
+        ROWS.iter()
+            .find(|row| row.group == group && row.plural == plural)
+            .map(|row| row.resource)
     }
 
     fn row(self) -> &'static Row {
@@ -127,7 +134,11 @@ impl Resource {
 
     /// `apiVersion` of the objects.
     pub fn api_version(self) -> String {
-        if self.group().is_empty() { "v1".to_owned() } else { format!("{}/v1", self.group()) }
+        if self.group().is_empty() {
+            "v1".to_owned()
+        } else {
+            format!("{}/v1", self.group())
+        }
     }
 
     /// `kind` of the objects.
@@ -165,7 +176,11 @@ impl Resource {
 
     /// Name in error messages: `pods`, `daemonsets.apps`.
     pub(crate) fn qualified(self) -> String {
-        if self.group().is_empty() { self.plural().to_owned() } else { format!("{}.{}", self.plural(), self.group()) }
+        if self.group().is_empty() {
+            self.plural().to_owned()
+        } else {
+            format!("{}.{}", self.plural(), self.group())
+        }
     }
 }
 
@@ -176,7 +191,10 @@ mod tests {
     #[test]
     fn each_kind_is_found_at_its_own_path() {
         for resource in Resource::all() {
-            assert_eq!(Resource::at(resource.group(), resource.plural()), Some(resource));
+            assert_eq!(
+                Resource::at(resource.group(), resource.plural()),
+                Some(resource)
+            );
             assert_eq!(resource.row().resource, resource);
         }
         assert_eq!(Resource::at("apps", "pods"), None);

@@ -32,18 +32,32 @@ enum Test {
 impl Selection {
     /// Everything, or everything in one namespace.
     pub fn of(namespace: Option<&str>) -> Selection {
-        Selection { namespace: namespace.map(str::to_owned), ..Selection::default() }
+        Selection {
+            namespace: namespace.map(str::to_owned),
+            ..Selection::default()
+        }
     }
 
     /// Adds a field selector such as `spec.nodeName=a,status.phase!=Failed`.
-    pub fn with_fields(mut self, resource: Resource, selector: &str) -> Result<Selection, ApiError> {
+    pub fn with_fields(
+        mut self,
+        resource: Resource,
+        selector: &str,
+    ) -> Result<Selection, ApiError> {
         for term in selector.split(',').filter(|term| !term.is_empty()) {
-            let requirement = comparison(term)
-                .ok_or_else(|| ApiError::bad_request(format!("invalid selector: '{selector}'; can't understand '{term}'")))?;
+            let requirement = comparison(term).ok_or_else(|| {
+                ApiError::bad_request(format!(
+                    "invalid selector: '{selector}'; can't understand '{term}'"
+                ))
+            })?;
             let key = requirement.key.as_str();
-            let known = key == "metadata.name" || key == "metadata.namespace" || resource.fields().contains(&key);
+            let known = key == "metadata.name"
+                || key == "metadata.namespace"
+                || resource.fields().contains(&key);
             if !known {
-                return Err(ApiError::bad_request(format!("field label not supported: {key}")));
+                return Err(ApiError::bad_request(format!(
+                    "field label not supported: {key}"
+                )));
             }
             self.fields.push(requirement);
         }
@@ -55,7 +69,11 @@ impl Selection {
         for term in terms(selector) {
             let requirement = set_term(&term)
                 .or_else(|| comparison(&term))
-                .ok_or_else(|| ApiError::bad_request(format!("unable to parse label selector '{selector}' at '{term}'")))?;
+                .ok_or_else(|| {
+                    ApiError::bad_request(format!(
+                        "unable to parse label selector '{selector}' at '{term}'"
+                    ))
+                })?;
             self.labels.push(requirement);
         }
         Ok(self)
@@ -63,10 +81,19 @@ impl Selection {
 
     /// Whether the object is meant.
     pub fn matches(&self, object: &Value) -> bool {
-        let in_namespace = self.namespace.as_deref().is_none_or(|wanted| wanted == object::namespace(object));
+        let in_namespace = self
+            .namespace
+            .as_deref()
+            .is_none_or(|wanted| wanted == object::namespace(object));
         in_namespace
-            && self.fields.iter().all(|field| field.accepts(Some(field_of(object, &field.key))))
-            && self.labels.iter().all(|label| label.accepts(label_of(object, &label.key)))
+            && self
+                .fields
+                .iter()
+                .all(|field| field.accepts(Some(field_of(object, &field.key))))
+            && self
+                .labels
+                .iter()
+                .all(|label| label.accepts(label_of(object, &label.key)))
     }
 }
 
@@ -101,14 +128,25 @@ fn comparison(term: &str) -> Option<Requirement> {
         (key, value, true)
     };
     let values = vec![value.trim().to_owned()];
-    let test = if equal { Test::In(values) } else { Test::NotIn(values) };
-    Some(Requirement { key: key.trim().to_owned(), test })
+    let test = if equal {
+        Test::In(values)
+    } else {
+        Test::NotIn(values)
+    };
+    Some(Requirement {
+        key: key.trim().to_owned(),
+        test,
+    })
 }
 
 fn set_term(term: &str) -> Option<Requirement> {
     let term = term.trim();
     if let Some((head, list)) = term.split_once('(') {
-        let values = list.strip_suffix(')')?.split(',').map(|value| value.trim().to_owned()).collect();
+        let values = list
+            .strip_suffix(')')?
+            .split(',')
+            .map(|value| value.trim().to_owned())
+            .collect();
         let mut words = head.split_whitespace();
         let (key, operator) = (words.next()?, words.next()?);
         let test = match operator {
@@ -116,13 +154,21 @@ fn set_term(term: &str) -> Option<Requirement> {
             "notin" => Test::NotIn(values),
             _ => return None,
         };
-        return Some(Requirement { key: key.to_owned(), test });
+        return Some(Requirement {
+            key: key.to_owned(),
+            test,
+        });
     }
     if term.contains('=') || term.contains(char::is_whitespace) || term.is_empty() {
         return None;
     }
-    let (key, test) = term.strip_prefix('!').map_or((term, Test::Exists), |key| (key, Test::Absent));
-    Some(Requirement { key: key.to_owned(), test })
+    let (key, test) = term
+        .strip_prefix('!')
+        .map_or((term, Test::Exists), |key| (key, Test::Absent));
+    Some(Requirement {
+        key: key.to_owned(),
+        test,
+    })
 }
 
 /// Splits at the commas outside parentheses.
@@ -158,11 +204,17 @@ mod tests {
     }
 
     fn by_labels(selector: &str) -> bool {
-        Selection::default().with_labels(selector).unwrap().matches(&pod())
+        Selection::default()
+            .with_labels(selector)
+            .unwrap()
+            .matches(&pod())
     }
 
     fn by_fields(selector: &str) -> bool {
-        Selection::default().with_fields(Resource::Pods, selector).unwrap().matches(&pod())
+        Selection::default()
+            .with_fields(Resource::Pods, selector)
+            .unwrap()
+            .matches(&pod())
     }
 
     #[test]
@@ -176,13 +228,26 @@ mod tests {
 
     #[test]
     fn a_field_without_index_is_refused_by_name() {
-        let refusal = Selection::default().with_fields(Resource::Pods, "spec.hostname=a").unwrap_err();
-        assert_eq!((refusal.code, refusal.message.as_str()), (400, "field label not supported: spec.hostname"));
+        let refusal = Selection::default()
+            .with_fields(Resource::Pods, "spec.hostname=a")
+            .unwrap_err();
+        assert_eq!(
+            (refusal.code, refusal.message.as_str()),
+            (400, "field label not supported: spec.hostname")
+        );
     }
 
     #[test]
     fn labels_select() {
-        for selector in ["app=x", "app", "!old", "app in (x, y),a/b=1", "app notin (z)", "gone!=1", ""] {
+        for selector in [
+            "app=x",
+            "app",
+            "!old",
+            "app in (x, y),a/b=1",
+            "app notin (z)",
+            "gone!=1",
+            "",
+        ] {
             assert!(by_labels(selector), "{selector}");
         }
         for selector in ["app=y", "!app", "app in (y)", "app notin (x)", "old"] {
@@ -192,8 +257,20 @@ mod tests {
 
     #[test]
     fn a_selector_that_is_no_selector_is_refused() {
-        assert_eq!(Selection::default().with_labels("app in x").unwrap_err().code, 400);
-        assert_eq!(Selection::default().with_fields(Resource::Pods, "metadata.name").unwrap_err().code, 400);
+        assert_eq!(
+            Selection::default()
+                .with_labels("app in x")
+                .unwrap_err()
+                .code,
+            400
+        );
+        assert_eq!(
+            Selection::default()
+                .with_fields(Resource::Pods, "metadata.name")
+                .unwrap_err()
+                .code,
+            400
+        );
     }
 
     #[test]

@@ -35,45 +35,83 @@ struct Target {
 }
 
 /// Answers a request; never fails, refusals are answers.
-pub(crate) async fn answer(store: Store, fault: Fault, request: Request<Incoming>) -> Response<Body> {
+pub(crate) async fn answer(
+    store: Store,
+    fault: Fault,
+    request: Request<Incoming>,
+) -> Response<Body> {
     let path = request.uri().path().to_owned();
     tracing::debug!(method = %request.method(), uri = %request.uri(), "api request");
     let target = match Route::of(&path) {
         Route::Unknown => return plain(StatusCode::NOT_FOUND, "404 page not found\n"),
         Route::Document(path) if path.ends_with('z') => return plain(StatusCode::OK, "ok"),
         Route::Document(path) => {
-            return discovery::document(&path)
-                .map_or_else(|| plain(StatusCode::NOT_FOUND, "404 page not found\n"), |found| reply(StatusCode::OK, &found));
+            return discovery::document(&path).map_or_else(
+                || plain(StatusCode::NOT_FOUND, "404 page not found\n"),
+                |found| reply(StatusCode::OK, &found),
+            );
         }
-        Route::Collection { resource, events_group, namespace } => {
+        Route::Collection {
+            resource,
+            events_group,
+            namespace,
+        } => {
             let view = View::of(resource, events_group, header(request.headers(), &ACCEPT));
-            Target { view, namespace, name: String::new(), part: Sub::None }
+            Target {
+                view,
+                namespace,
+                name: String::new(),
+                part: Sub::None,
+            }
         }
-        Route::Object { resource, events_group, namespace, name, part } => {
+        Route::Object {
+            resource,
+            events_group,
+            namespace,
+            name,
+            part,
+        } => {
             let view = View::of(resource, events_group, header(request.headers(), &ACCEPT));
-            Target { view, namespace: Some(namespace), name, part }
+            Target {
+                view,
+                namespace: Some(namespace),
+                name,
+                part,
+            }
         }
     };
     match target.answer(&store, &fault, request).await {
         Ok(response) => response,
         Err(refusal) => {
-            let code = StatusCode::from_u16(refusal.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+            let code =
+                StatusCode::from_u16(refusal.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
             reply(code, &refusal.status())
         }
     }
 }
 
 impl Target {
-    async fn answer(&self, store: &Store, fault: &Fault, request: Request<Incoming>) -> Result<Response<Body>, ApiError> {
+    async fn answer(
+        &self,
+        store: &Store,
+        fault: &Fault,
+        request: Request<Incoming>,
+    ) -> Result<Response<Body>, ApiError> {
         let query = Query::of(request.uri().query().unwrap_or_default());
         if !query.text("dryRun").is_empty() {
-            return Err(ApiError::bad_request("dryRun is not offered by this server"));
+            return Err(ApiError::bad_request(
+                "dryRun is not offered by this server",
+            ));
         }
         let method = request.method().clone();
         let content_type = header(request.headers(), &CONTENT_TYPE).to_owned();
         let one = !self.name.is_empty();
         if method == Method::GET {
-            return if one { self.get(store) } else { self.list_or_watch(store, &query) };
+            return if one {
+                self.get(store)
+            } else {
+                self.list_or_watch(store, &query)
+            };
         }
         let body = read(request.into_body()).await?;
         match method {
@@ -115,10 +153,17 @@ impl Target {
         let selection = self.selection(query)?;
         if query.flag("watch") {
             let lines = watch::open(store, selection, self.view, query)?;
-            return Ok(typed(StatusCode::OK, "application/json", StreamBody::new(lines).boxed_unsync()));
+            return Ok(typed(
+                StatusCode::OK,
+                "application/json",
+                StreamBody::new(lines).boxed_unsync(),
+            ));
         }
         let (objects, version) = store.list(self.resource(), &selection);
-        let items = objects.iter().map(|object| self.view.show(object)).collect();
+        let items = objects
+            .iter()
+            .map(|object| self.view.show(object))
+            .collect();
         Ok(reply(StatusCode::OK, &self.view.list(items, version)))
     }
 
@@ -135,64 +180,120 @@ impl Target {
         if node.is_empty() {
             return Err(ApiError::bad_request("target.name: Required value"));
         }
-        store.update(Resource::Pods, self.namespace(), &self.name, Part::Binding, |current| {
-            let bound = text(current, "/spec/nodeName");
-            if !bound.is_empty() {
-                let why = format!("pod {} is already assigned to node \"{bound}\"", self.name);
-                return Err(ApiError::conflict(Resource::Pods, &self.name, &why));
-            }
-            let mut next = current.clone();
-            next["spec"]["nodeName"] = json!(node);
-            Ok(next)
-        })?;
+        store.update(
+            Resource::Pods,
+            self.namespace(),
+            &self.name,
+            Part::Binding,
+            |current| {
+                let bound = text(current, "/spec/nodeName");
+                if !bound.is_empty() {
+                    let why = format!("pod {} is already assigned to node \"{bound}\"", self.name);
+                    return Err(ApiError::conflict(Resource::Pods, &self.name, &why));
+                }
+                let mut next = current.clone();
+                next["spec"]["nodeName"] = json!(node);
+                Ok(next)
+            },
+        )?;
         Ok(reply(StatusCode::CREATED, &success()))
     }
 
     fn part(&self) -> Part {
-        if self.part == Sub::Status { Part::Status } else { Part::Main }
+        if self.part == Sub::Status {
+            Part::Status
+        } else {
+            Part::Main
+        }
     }
 
     fn replace(&self, store: &Store, object: Value) -> Result<Response<Body>, ApiError> {
         let wanted = self.view.read(object);
-        let stored = store.update(self.resource(), self.namespace(), &self.name, self.part(), |current| {
-            let uid = object::uid(&wanted);
-            if !uid.is_empty() && uid != object::uid(current) {
-                let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(current));
-                return Err(ApiError::conflict(self.resource(), &self.name, &why));
-            }
-            Ok(wanted.clone())
-        })?;
+        let stored = store.update(
+            self.resource(),
+            self.namespace(),
+            &self.name,
+            self.part(),
+            |current| {
+                let uid = object::uid(&wanted);
+                if !uid.is_empty() && uid != object::uid(current) {
+                    let why = format!(
+                        "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+                        object::uid(current)
+                    );
+                    return Err(ApiError::conflict(self.resource(), &self.name, &why));
+                }
+                Ok(wanted.clone())
+            },
+        )?;
         Ok(self.show(&stored))
     }
 
-    fn patch(&self, store: &Store, fault: &Fault, patch: Patch) -> Result<Response<Body>, ApiError> {
+    fn patch(
+        &self,
+        store: &Store,
+        fault: &Fault,
+        patch: Patch,
+    ) -> Result<Response<Body>, ApiError> {
         let patch = if self.resource() == Resource::Pods && self.part == Sub::Status {
             fault.misdirect(store, self.namespace(), &self.name, patch)
         } else {
             patch
         };
-        let stored = store.update(self.resource(), self.namespace(), &self.name, self.part(), |current| {
-            Ok(self.view.read(patch.apply(self.resource(), &self.name, &self.view.show_whole(current))?))
-        })?;
+        let stored = store.update(
+            self.resource(),
+            self.namespace(),
+            &self.name,
+            self.part(),
+            |current| {
+                Ok(self.view.read(patch.apply(
+                    self.resource(),
+                    &self.name,
+                    &self.view.show_whole(current),
+                )?))
+            },
+        )?;
         Ok(self.show(&stored))
     }
 
-    fn delete(&self, store: &Store, query: &Query, body: &[u8]) -> Result<Response<Body>, ApiError> {
-        let options = if body.is_empty() { json!({}) } else { parse(body)? };
+    fn delete(
+        &self,
+        store: &Store,
+        query: &Query,
+        body: &[u8],
+    ) -> Result<Response<Body>, ApiError> {
+        let options = if body.is_empty() {
+            json!({})
+        } else {
+            parse(body)?
+        };
         let how = DeleteOptions {
-            grace: options["gracePeriodSeconds"].as_i64().or_else(|| query.number("gracePeriodSeconds")),
+            grace: options["gracePeriodSeconds"]
+                .as_i64()
+                .or_else(|| query.number("gracePeriodSeconds")),
             uid: options["preconditions"]["uid"].as_str().map(str::to_owned),
-            version: options["preconditions"]["resourceVersion"].as_str().map(str::to_owned),
+            version: options["preconditions"]["resourceVersion"]
+                .as_str()
+                .map(str::to_owned),
         };
         if !self.name.is_empty() {
             let object = store.delete(self.resource(), self.namespace(), &self.name, &how)?;
-            let body = if self.resource() == Resource::Pods { self.view.show(&object) } else { success() };
+            let body = if self.resource() == Resource::Pods {
+                self.view.show(&object)
+            } else {
+                success()
+            };
             return Ok(reply(StatusCode::OK, &body));
         }
         let (objects, version) = store.list(self.resource(), &self.selection(query)?);
         let mut gone = Vec::new();
         for object in objects {
-            match store.delete(self.resource(), object::namespace(&object), object::name(&object), &how) {
+            match store.delete(
+                self.resource(),
+                object::namespace(&object),
+                object::name(&object),
+                &how,
+            ) {
                 Ok(object) => gone.push(self.view.show(&object)),
                 // Somebody else was quicker.
                 Err(refusal) if refusal.is_not_found() => {}
@@ -209,30 +310,53 @@ fn success() -> Value {
 
 async fn read(body: Incoming) -> Result<Bytes, ApiError> {
     let read = Limited::new(body, LIMIT).collect().await;
-    read.map(http_body_util::Collected::to_bytes).map_err(|cause| {
-        if cause.is::<LengthLimitError>() { ApiError::too_large() } else { ApiError::bad_request(format!("unable to read the body: {cause}")) }
-    })
+    read.map(http_body_util::Collected::to_bytes)
+        .map_err(|cause| {
+            if cause.is::<LengthLimitError>() {
+                ApiError::too_large()
+            } else {
+                ApiError::bad_request(format!("unable to read the body: {cause}"))
+            }
+        })
 }
 
 fn parse(body: &[u8]) -> Result<Value, ApiError> {
-    serde_json::from_slice(body).map_err(|cause| ApiError::bad_request(format!("couldn't get version/kind; json parse error: {cause}")))
+    serde_json::from_slice(body).map_err(|cause| {
+        ApiError::bad_request(format!(
+            "couldn't get version/kind; json parse error: {cause}"
+        ))
+    })
 }
 
 fn header<'a>(headers: &'a HeaderMap, name: &HeaderName) -> &'a str {
-    headers.get(name).and_then(|value| value.to_str().ok()).unwrap_or_default()
+    headers
+        .get(name)
+        .and_then(|value| value.to_str().ok())
+        .unwrap_or_default()
 }
 
 fn reply(code: StatusCode, value: &Value) -> Response<Body> {
-    typed(code, "application/json", Full::new(Bytes::from(value.to_string())).boxed_unsync())
+    typed(
+        code,
+        "application/json",
+        Full::new(Bytes::from(value.to_string())).boxed_unsync(),
+    )
 }
 
 fn plain(code: StatusCode, text: &'static str) -> Response<Body> {
-    typed(code, "text/plain; charset=utf-8", Full::new(Bytes::from_static(text.as_bytes())).boxed_unsync())
+    typed(
+        code,
+        "text/plain; charset=utf-8",
+        Full::new(Bytes::from_static(text.as_bytes())).boxed_unsync(),
+    )
 }
 
 fn typed(code: StatusCode, content_type: &'static str, body: Body) -> Response<Body> {
     let mut response = Response::new(body);
     *response.status_mut() = code;
-    response.headers_mut().insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(content_type));
+    response.headers_mut().insert(
+        CONTENT_TYPE,
+        hyper::header::HeaderValue::from_static(content_type),
+    );
     response
 }

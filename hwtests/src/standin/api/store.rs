@@ -65,21 +65,38 @@ impl Default for Store {
 impl Store {
     /// A store with namespaces `default` and `kube-system`.
     pub fn new() -> Store {
-        let store = Store { state: Arc::default(), latest: watch::Sender::new(0) };
+        let store = Store {
+            state: Arc::default(),
+            latest: watch::Sender::new(0),
+        };
         for name in ["default", "kube-system"] {
             // Cannot collide in an empty store; a kernel without random numbers shows itself at the first pod.
-            let _ = store.create(Resource::Namespaces, "", json!({"metadata": {"name": name}}));
+            let _ = store.create(
+                Resource::Namespaces,
+                "",
+                json!({"metadata": {"name": name}}),
+            );
         }
         store
     }
 
     /// Stores a new object; `namespace` is "" for kinds without.
-    pub fn create(&self, resource: Resource, namespace: &str, object: Value) -> Result<Arc<Value>, ApiError> {
-        let uid = object::new_uid().map_err(|cause| ApiError::bad_request(format!("no identity: {cause}")))?;
+    pub fn create(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        object: Value,
+    ) -> Result<Arc<Value>, ApiError> {
+        let uid = object::new_uid()
+            .map_err(|cause| ApiError::bad_request(format!("no identity: {cause}")))?;
         let object = admit::create(resource, namespace, object, &uid)?;
         let name = object::name(&object).to_owned();
         let mut state = self.lock();
-        if resource.namespaced() && !state.objects.contains_key(&key(Resource::Namespaces, "", namespace)) {
+        if resource.namespaced()
+            && !state
+                .objects
+                .contains_key(&key(Resource::Namespaces, "", namespace))
+        {
             return Err(ApiError::not_found(Resource::Namespaces, namespace));
         }
         let key = key(resource, namespace, &name);
@@ -90,16 +107,31 @@ impl Store {
     }
 
     /// One object.
-    pub fn get(&self, resource: Resource, namespace: &str, name: &str) -> Result<Arc<Value>, ApiError> {
-        let found = self.lock().objects.get(&key(resource, namespace, name)).cloned();
+    pub fn get(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+    ) -> Result<Arc<Value>, ApiError> {
+        let found = self
+            .lock()
+            .objects
+            .get(&key(resource, namespace, name))
+            .cloned();
         found.ok_or_else(|| ApiError::not_found(resource, name))
     }
 
     /// The objects meant, by namespace and name, and the version they are of.
     pub fn list(&self, resource: Resource, selection: &Selection) -> (Vec<Arc<Value>>, u64) {
         let state = self.lock();
-        let objects = state.objects.iter().filter(|((kind, ..), object)| *kind == resource && selection.matches(object));
-        (objects.map(|(_, object)| Arc::clone(object)).collect(), state.version)
+        let objects = state
+            .objects
+            .iter()
+            .filter(|((kind, ..), object)| *kind == resource && selection.matches(object));
+        (
+            objects.map(|(_, object)| Arc::clone(object)).collect(),
+            state.version,
+        )
     }
 
     /// Replaces a part of an object by what `change` makes of the current one.
@@ -113,7 +145,11 @@ impl Store {
     ) -> Result<Arc<Value>, ApiError> {
         let mut state = self.lock();
         let key = key(resource, namespace, name);
-        let current = state.objects.get(&key).cloned().ok_or_else(|| ApiError::not_found(resource, name))?;
+        let current = state
+            .objects
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| ApiError::not_found(resource, name))?;
         let next = admit::update(resource, part, &current, change(&current)?)?;
         if next == *current {
             return Ok(current);
@@ -125,19 +161,34 @@ impl Store {
     }
 
     /// Deletes, or marks a bound pod (and what has finalizers) for deletion. Returns the object as it then is.
-    pub fn delete(&self, resource: Resource, namespace: &str, name: &str, how: &DeleteOptions) -> Result<Arc<Value>, ApiError> {
+    pub fn delete(
+        &self,
+        resource: Resource,
+        namespace: &str,
+        name: &str,
+        how: &DeleteOptions,
+    ) -> Result<Arc<Value>, ApiError> {
         let mut state = self.lock();
         let key = key(resource, namespace, name);
-        let current = state.objects.get(&key).cloned().ok_or_else(|| ApiError::not_found(resource, name))?;
+        let current = state
+            .objects
+            .get(&key)
+            .cloned()
+            .ok_or_else(|| ApiError::not_found(resource, name))?;
         check_preconditions(resource, &current, how)?;
         let grace = grace(resource, &current, how);
         let mut next = (*current).clone();
-        let earlier = current.pointer("/metadata/deletionGracePeriodSeconds").and_then(Value::as_i64);
+        let earlier = current
+            .pointer("/metadata/deletionGracePeriodSeconds")
+            .and_then(Value::as_i64);
         if earlier.is_some_and(|earlier| earlier <= grace) && !is_finished(&current) {
             return Ok(current);
         }
         let meta = metadata(&mut next);
-        meta.insert("deletionTimestamp".into(), json!(object::seconds_from_now(grace)));
+        meta.insert(
+            "deletionTimestamp".into(),
+            json!(object::seconds_from_now(grace)),
+        );
         meta.insert("deletionGracePeriodSeconds".into(), json!(grace));
         if is_finished(&next) {
             return Ok(self.remove(&mut state, &key, next));
@@ -146,7 +197,12 @@ impl Store {
     }
 
     /// Follows the objects meant from `start` on.
-    pub fn subscribe(&self, resource: Resource, selection: Selection, start: Start) -> Result<Subscription, ApiError> {
+    pub fn subscribe(
+        &self,
+        resource: Resource,
+        selection: Selection,
+        start: Start,
+    ) -> Result<Subscription, ApiError> {
         Subscription::open(self, resource, selection, start)
     }
 
@@ -167,13 +223,24 @@ impl Store {
     }
 
     /// What happened to a kind after `version`, and the version reached; 410 when that is forgotten.
-    pub(crate) fn since(&self, resource: Resource, version: u64) -> Result<(Vec<Change>, u64), ApiError> {
+    pub(crate) fn since(
+        &self,
+        resource: Resource,
+        version: u64,
+    ) -> Result<(Vec<Change>, u64), ApiError> {
         let state = self.lock();
         if version < state.forgotten {
             return Err(ApiError::expired(version, state.forgotten));
         }
-        let start = state.history.partition_point(|change| change.version <= version);
-        let changes = state.history.range(start..).filter(|change| change.resource == resource).cloned().collect();
+        let start = state
+            .history
+            .partition_point(|change| change.version <= version);
+        let changes = state
+            .history
+            .range(start..)
+            .filter(|change| change.resource == resource)
+            .cloned()
+            .collect();
         Ok((changes, state.version))
     }
 
@@ -202,9 +269,22 @@ impl Store {
         Arc::new(object.take())
     }
 
-    fn record(&self, state: &mut State, resource: Resource, before: Option<Arc<Value>>, object: &Arc<Value>, deleted: bool) {
+    fn record(
+        &self,
+        state: &mut State,
+        resource: Resource,
+        before: Option<Arc<Value>>,
+        object: &Arc<Value>,
+        deleted: bool,
+    ) {
         let version = state.version;
-        state.history.push_back(Change { version, resource, before, object: Arc::clone(object), deleted });
+        state.history.push_back(Change {
+            version,
+            resource,
+            before,
+            object: Arc::clone(object),
+            deleted,
+        });
         if state.history.len() > HISTORY
             && let Some(oldest) = state.history.pop_front()
         {
@@ -220,29 +300,48 @@ fn key(resource: Resource, namespace: &str, name: &str) -> Key {
 
 /// Marked, its time is up, and nobody holds it.
 fn is_finished(object: &Value) -> bool {
-    let held = object.pointer("/metadata/finalizers").and_then(Value::as_array).is_some_and(|list| !list.is_empty());
-    object::is_terminating(object) && !held && object.pointer("/metadata/deletionGracePeriodSeconds") == Some(&json!(0))
+    let held = object
+        .pointer("/metadata/finalizers")
+        .and_then(Value::as_array)
+        .is_some_and(|list| !list.is_empty());
+    object::is_terminating(object)
+        && !held
+        && object.pointer("/metadata/deletionGracePeriodSeconds") == Some(&json!(0))
 }
 
 /// A pod that no kubelet runs, or that has ended, goes at once.
 fn grace(resource: Resource, object: &Value, how: &DeleteOptions) -> i64 {
-    let ended = matches!(object::text(object, "/status/phase"), "Succeeded" | "Failed");
+    let ended = matches!(
+        object::text(object, "/status/phase"),
+        "Succeeded" | "Failed"
+    );
     if resource != Resource::Pods || object::text(object, "/spec/nodeName").is_empty() || ended {
         return 0;
     }
-    let own = object.pointer("/spec/terminationGracePeriodSeconds").and_then(Value::as_i64);
+    let own = object
+        .pointer("/spec/terminationGracePeriodSeconds")
+        .and_then(Value::as_i64);
     how.grace.or(own).unwrap_or(30).max(0)
 }
 
-fn check_preconditions(resource: Resource, object: &Value, how: &DeleteOptions) -> Result<(), ApiError> {
+fn check_preconditions(
+    resource: Resource,
+    object: &Value,
+    how: &DeleteOptions,
+) -> Result<(), ApiError> {
     let name = object::name(object);
     if let Some(uid) = how.uid.as_deref().filter(|uid| *uid != object::uid(object)) {
-        let why = format!("Precondition failed: UID in precondition: {uid}, UID in object meta: {}", object::uid(object));
+        let why = format!(
+            "Precondition failed: UID in precondition: {uid}, UID in object meta: {}",
+            object::uid(object)
+        );
         return Err(ApiError::conflict(resource, name, &why));
     }
     let current = object::text(object, "/metadata/resourceVersion");
     if let Some(version) = how.version.as_deref().filter(|version| *version != current) {
-        let why = format!("Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {current}");
+        let why = format!(
+            "Precondition failed: ResourceVersion in precondition: {version}, ResourceVersion in object meta: {current}"
+        );
         return Err(ApiError::conflict(resource, name, &why));
     }
     Ok(())

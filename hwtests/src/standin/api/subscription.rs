@@ -43,7 +43,12 @@ pub struct Subscription {
 }
 
 impl Subscription {
-    pub(crate) fn open(store: &Store, resource: Resource, selection: Selection, start: Start) -> Result<Subscription, ApiError> {
+    pub(crate) fn open(
+        store: &Store,
+        resource: Resource,
+        selection: Selection,
+        start: Start,
+    ) -> Result<Subscription, ApiError> {
         let latest = store.latest();
         let (waiting, reached) = match start {
             Start::Existing => {
@@ -55,7 +60,14 @@ impl Subscription {
                 (VecDeque::new(), version)
             }
         };
-        Ok(Subscription { store: store.clone(), resource, selection, latest, reached, waiting })
+        Ok(Subscription {
+            store: store.clone(),
+            resource,
+            selection,
+            latest,
+            reached,
+            waiting,
+        })
     }
 
     /// The next event; waits for one. 410 when this subscription fell behind what is remembered.
@@ -74,7 +86,8 @@ impl Subscription {
         if self.waiting.is_empty() {
             self.latest.mark_unchanged();
             let (changes, reached) = self.store.since(self.resource, self.reached)?;
-            self.waiting.extend(changes.into_iter().filter_map(|change| self.event(change)));
+            self.waiting
+                .extend(changes.into_iter().filter_map(|change| self.event(change)));
             self.reached = reached;
         }
         Ok(self.waiting.pop_front())
@@ -86,7 +99,10 @@ impl Subscription {
     }
 
     fn event(&self, change: Change) -> Option<Event> {
-        let was = change.before.as_deref().is_some_and(|before| self.selection.matches(before));
+        let was = change
+            .before
+            .as_deref()
+            .is_some_and(|before| self.selection.matches(before));
         let is = !change.deleted && self.selection.matches(&change.object);
         match (was, is) {
             (true, true) => Some(Event::Modified(change.object)),

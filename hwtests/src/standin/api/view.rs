@@ -30,8 +30,15 @@ impl View {
     /// The view for an `Accept` header.
     pub(crate) fn of(resource: Resource, events_group: bool, accept: &str) -> View {
         // Clients list what they understand, best first; `Table` is never offered.
-        let partial = accept.split(',').next().is_some_and(|first| first.contains("as=PartialObjectMetadata"));
-        View { resource, events_group, partial }
+        let partial = accept
+            .split(',')
+            .next()
+            .is_some_and(|first| first.contains("as=PartialObjectMetadata"));
+        View {
+            resource,
+            events_group,
+            partial,
+        }
     }
 
     /// A stored object as the client sees it.
@@ -42,24 +49,39 @@ impl View {
                 "metadata": object.get("metadata").cloned().unwrap_or_default(),
             });
         }
-        if self.events_group { rename(object, true) } else { object.clone() }
+        if self.events_group {
+            rename(object, true)
+        } else {
+            object.clone()
+        }
     }
 
     /// All of a stored object, also for a client that asked for metadata only: what its patch applies to.
     pub(crate) fn show_whole(&self, object: &Value) -> Value {
-        View { partial: false, ..*self }.show(object)
+        View {
+            partial: false,
+            ..*self
+        }
+        .show(object)
     }
 
     /// A client's object as it is stored.
     pub(crate) fn read(&self, object: Value) -> Value {
         let from_group = self.events_group && text(&object, "/apiVersion") != "v1";
-        if from_group { rename(&object, false) } else { object }
+        if from_group {
+            rename(&object, false)
+        } else {
+            object
+        }
     }
 
     /// A list of shown objects.
     pub(crate) fn list(&self, items: Vec<Value>, version: u64) -> Value {
         let (kind, api_version) = if self.partial {
-            ("PartialObjectMetadataList".to_owned(), "meta.k8s.io/v1".to_owned())
+            (
+                "PartialObjectMetadataList".to_owned(),
+                "meta.k8s.io/v1".to_owned(),
+            )
         } else {
             (format!("{}List", self.resource.kind()), self.api_version())
         };
@@ -79,7 +101,11 @@ impl View {
     }
 
     fn api_version(&self) -> String {
-        if self.events_group { "events.k8s.io/v1".to_owned() } else { self.resource.api_version() }
+        if self.events_group {
+            "events.k8s.io/v1".to_owned()
+        } else {
+            self.resource.api_version()
+        }
     }
 }
 
@@ -87,7 +113,11 @@ fn rename(event: &Value, to_group: bool) -> Value {
     let mut renamed = Map::new();
     for (key, value) in event.as_object().into_iter().flatten() {
         let other = RENAMED.iter().find_map(|(core, group)| {
-            let (from, to) = if to_group { (core, group) } else { (group, core) };
+            let (from, to) = if to_group {
+                (core, group)
+            } else {
+                (group, core)
+            };
             (from == key).then_some(*to)
         });
         renamed.insert(other.unwrap_or(key).to_owned(), value.clone());
@@ -125,6 +155,9 @@ mod tests {
         let accept = "application/json;as=PartialObjectMetadata;g=meta.k8s.io;v=v1";
         let view = View::of(Resource::Pods, false, accept);
         let shown = view.show(&json!({"metadata": {"name": "p"}, "spec": {}}));
-        assert_eq!(shown, json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "p"}}));
+        assert_eq!(
+            shown,
+            json!({"kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1", "metadata": {"name": "p"}})
+        );
     }
 }

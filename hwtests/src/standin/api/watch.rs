@@ -42,14 +42,23 @@ pub(crate) fn open(
 ) -> Result<impl Stream<Item = Result<Frame<Bytes>, Infallible>> + Send + use<>, ApiError> {
     let initial = query.flag("sendInitialEvents");
     if initial && query.text("resourceVersionMatch") != "NotOlderThan" {
-        return Err(ApiError::bad_request("sendInitialEvents requires setting resourceVersionMatch to NotOlderThan"));
+        return Err(ApiError::bad_request(
+            "sendInitialEvents requires setting resourceVersionMatch to NotOlderThan",
+        ));
     }
     let start = match query.text("resourceVersion") {
         _ if initial => Start::Existing,
         "" | "0" => Start::Existing,
-        given => Start::After(given.parse().map_err(|_| ApiError::bad_request(format!("invalid resourceVersion: {given}")))?),
+        given => Start::After(
+            given
+                .parse()
+                .map_err(|_| ApiError::bad_request(format!("invalid resourceVersion: {given}")))?,
+        ),
     };
-    let life = query.number("timeoutSeconds").filter(|seconds| *seconds > 0).map_or(LONGEST, Duration::from_secs);
+    let life = query
+        .number("timeoutSeconds")
+        .filter(|seconds| *seconds > 0)
+        .map_or(LONGEST, Duration::from_secs);
     let watch = Watch {
         subscription: store.subscribe(view.resource, selection, start)?,
         view,
@@ -113,6 +122,9 @@ impl Watch {
     }
 
     fn say(&mut self, word: &str, object: &Value) {
-        self.lines.push_back(Bytes::from(format!("{}\n", json!({"type": word, "object": object}))));
+        self.lines.push_back(Bytes::from(format!(
+            "{}\n",
+            json!({"type": word, "object": object})
+        )));
     }
 }

@@ -46,14 +46,20 @@ fn pods_that_a_server_refuses_are_refused() {
 #[test]
 fn an_extended_resource_needs_its_limit() {
     let mut only_request = pod();
-    only_request["spec"]["containers"][0]["resources"] = json!({"requests": {"intel.com/sriov_net": "1"}});
+    only_request["spec"]["containers"][0]["resources"] =
+        json!({"requests": {"intel.com/sriov_net": "1"}});
     assert_eq!(created(only_request).unwrap_err().code, 422);
     let mut only_limit = pod();
-    only_limit["spec"]["containers"][0]["resources"] = json!({"limits": {"intel.com/sriov_net": "1"}});
+    only_limit["spec"]["containers"][0]["resources"] =
+        json!({"limits": {"intel.com/sriov_net": "1"}});
     let stored = created(only_limit).unwrap();
-    assert_eq!(stored["spec"]["containers"][0]["resources"]["requests"]["intel.com/sriov_net"], "1");
+    assert_eq!(
+        stored["spec"]["containers"][0]["resources"]["requests"]["intel.com/sriov_net"],
+        "1"
+    );
     let mut unequal = pod();
-    unequal["spec"]["containers"][0]["resources"] = json!({"limits": {"a.b/c": "2"}, "requests": {"a.b/c": "1"}});
+    unequal["spec"]["containers"][0]["resources"] =
+        json!({"limits": {"a.b/c": "2"}, "requests": {"a.b/c": "1"}});
     assert_eq!(created(unequal).unwrap_err().code, 422);
 }
 
@@ -80,7 +86,12 @@ fn a_main_update_keeps_the_status_and_refuses_another_specification() {
     assert_eq!(text(&next, "/status/phase"), "Pending");
     assert_eq!(text(&next, "/metadata/labels/k"), "v");
     wanted["spec"]["hostNetwork"] = json!(true);
-    assert_eq!(update(Resource::Pods, Part::Main, &current, wanted).unwrap_err().code, 422);
+    assert_eq!(
+        update(Resource::Pods, Part::Main, &current, wanted)
+            .unwrap_err()
+            .code,
+        422
+    );
 }
 
 #[test]

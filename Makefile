@@ -1,0 +1,41 @@
+# One entry point for people and for CI. Needs a Rust toolchain, root and Debian 12 or newer; the rest is installed.
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+HWTESTS := target/$(HOST)/release/hwtests
+
+help: ## this list
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 14
+
+prepare: ## installs what this machine lacks (says what)
+	@bash hwtests/lab/prepare-host.sh
+
+build: prepare ## release binaries: the CNI plugins small, the daemons and hwtests fast
+	cargo build --locked --profile small -p sriov -p multus-plugin
+	cargo build --locked --release -p sriovdp -p multus -p hwtests
+
+demo: build ## the main job in the emulated lab, a row per step
+	$(HWTESTS) demo
+
+check: ## format and lints, warnings are errors
+	cargo fmt --all --check
+	cargo clippy --locked --workspace --all-targets -- -D warnings
+
+unit: prepare ## all tests that need no guest
+	cargo nextest run --locked --workspace
+	cargo test --locked --workspace --doc --quiet
+
+lab: build ## the lab's share of the tests
+	$(HWTESTS) test
+
+test: check unit lab ## all of it
+
+test-long: test deny ## what does not fit into CI's time
+	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
+
+deny: ## licenses, sources and doubled dependencies
+	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
+	cargo deny check bans licenses sources
+
+.PHONY: help prepare build demo check unit lab test test-long deny
