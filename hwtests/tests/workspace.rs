@@ -1,0 +1,161 @@
+//! Rules of the workspace that no compiler checks: who may depend on whom, and that PARITY.md names real tests.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "boundary: reads the project's own sources and asks cargo"
+)]
+
+use std::{
+    collections::{BTreeMap, BTreeSet},
+    fs,
+    path::{Path, PathBuf},
+    process::Command,
+};
+
+/// Packages of this workspace and the packages of it that each may use (ARCHITECTURE.md, "Arrows").
+const ARROWS: [(&str, &[&str]); 8] = [
+    ("proto", &[]),
+    ("host", &[]),
+    ("cni", &[]),
+    ("sriov", &["cni", "host"]),
+    ("multus-plugin", &["cni", "host"]),
+    ("multus", &["cni", "host", "multus-plugin", "proto"]),
+    ("sriovdp", &["cni", "host", "proto"]),
+    ("hwtests", &["cni", "host", "proto"]),
+];
+
+/// Crates that must not be linked into a package, however far down.
+const FORBIDDEN: [(&str, &[&str]); 4] = [
+    ("cni", &["tokio", "kube", "tonic", "hyper", "rtnetlink", "nix"]),
+    ("host", &["tokio", "kube", "tonic", "hyper"]),
+    ("sriov", &["tokio", "kube", "tonic", "hyper", "rustls"]),
+    ("multus-plugin", &["tokio", "kube", "tonic", "hyper", "rustls"]),
+];
+
+/// Crates that only these packages may name in their manifest.
+const OWNERS: [(&str, &[&str]); 3] = [
+    ("rtnetlink", &["host"]),
+    ("sysfs-class", &["host"]),
+    ("kube", &["multus", "hwtests"]),
+];
+
+fn workspace() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
+}
+
+/// Names in the dependency tree of a package.
+fn tree(package: &str, more: &[&str]) -> BTreeSet<String> {
+    let output = Command::new(env!("CARGO"))
+        .current_dir(workspace())
+        .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none"])
+        .args(["--format", "{p}", "--package", package])
+        .args(more)
+        .output()
+        .expect("run cargo tree");
+    assert!(
+        output.status.success(),
+        "cargo tree -p {package}: {}",
+        String::from_utf8_lossy(&output.stderr)
+    );
+    String::from_utf8_lossy(&output.stdout)
+        .lines()
+        .filter_map(|line| line.split_whitespace().next())
+        .filter(|name| *name != package)
+        .map(str::to_owned)
+        .collect()
+}
+
+#[test]
+fn packages_depend_only_on_those_that_the_architecture_allows() {
+    let ours: BTreeSet<&str> = ARROWS.iter().map(|(name, _)| *name).collect();
+    for (package, allowed) in ARROWS {
+        let seen: BTreeSet<String> = tree(package, &["--depth", "1"])
+            .into_iter()
+            .filter(|name| ours.contains(name.as_str()))
+            .collect();
+        for name in &seen {
+            assert!(
+                allowed.contains(&name.as_str()),
+                "{package} depends on {name}; allowed are {allowed:?}"
+            );
+        }
+    }
+}
+
+#[test]
+fn plugins_link_no_async_runtime_and_no_api_client() {
+    for (package, forbidden) in FORBIDDEN {
+        let seen = tree(package, &[]);
+        for name in forbidden {
+            assert!(!seen.contains(*name), "{package} links {name}");
+        }
+    }
+}
+
+#[test]
+fn crates_with_one_owner_are_named_by_no_other_package() {
+    for (package, _) in ARROWS {
+        let seen = tree(package, &["--depth", "1"]);
+        for (name, owners) in OWNERS {
+            assert!(
+                !seen.contains(name) || owners.contains(&package),
+                "{package} names {name} in its manifest; only {owners:?} may"
+            );
+        }
+    }
+}
+
+/// Functions below the sources of the workspace, by folder of the package.
+fn functions() -> BTreeMap<String, BTreeSet<String>> {
+    let mut all = BTreeMap::new();
+    for folder in ["cni", "host", "proto", "sriov-cni", "device-plugin", "multus", "hwtests"] {
+        let mut names = BTreeSet::new();
+        collect(&workspace().join(folder), &mut names);
+        all.insert(folder.to_owned(), names);
+    }
+    all
+}
+
+fn collect(folder: &Path, names: &mut BTreeSet<String>) {
+    for entry in fs::read_dir(folder).expect("list a folder of the workspace") {
+        let path = entry.expect("list a folder of the workspace").path();
+        if path.is_dir() {
+            collect(&path, names);
+        } else if path.extension().is_some_and(|end| end == "rs") {
+            let text = fs::read_to_string(&path).expect("read a source file");
+            for line in text.lines() {
+                let line = line.trim_start();
+                let line = line.strip_prefix("pub ").unwrap_or(line);
+                let line = line.strip_prefix("async ").unwrap_or(line);
+                if let Some(rest) = line.strip_prefix("fn ") {
+                    let name: String = rest
+                        .chars()
+                        .take_while(|letter| letter.is_alphanumeric() || *letter == '_')
+                        .collect();
+                    names.insert(name);
+                }
+            }
+        }
+    }
+}
+
+#[test]
+fn every_test_that_parity_names_exists() {
+    let text = fs::read_to_string(workspace().join("PARITY.md")).expect("read PARITY.md");
+    let functions = functions();
+    let steps = fs::read_to_string(workspace().join("hwtests/src/scenario/demo.rs")).expect("read the story");
+    let mut named = 0;
+    for (number, line) in text.lines().enumerate() {
+        for word in line.split('`').skip(1).step_by(2) {
+            let Some((folder, name)) = word.split_once("::") else {
+                continue;
+            };
+            named += 1;
+            let exists = match folder {
+                "demo" => steps.contains(&format!("\"{name}\"")),
+                folder => functions.get(folder).is_some_and(|names| names.contains(name)),
+            };
+            assert!(exists, "PARITY.md line {}: there is no test {word}", number + 1);
+        }
+    }
+    assert!(named > 50, "PARITY.md names only {named} tests: is its notation still folder::test?");
+}
