@@ -6,6 +6,7 @@ use crate::version::UnknownVersion;
 
 mod list;
 mod plugin;
+mod version;
 
 pub use list::NetworkList;
 pub use plugin::Plugin;
@@ -47,6 +48,14 @@ pub enum ConfigError {
         /// The value, shortened.
         found: String,
     },
+    /// A switch that is neither true nor false.
+    #[error("key {key:?} is {found}, not true or false")]
+    NotASwitch {
+        /// e.g. `disableCheck`.
+        key: String,
+        /// The value, shortened.
+        found: String,
+    },
     /// A name or type that breaks its rules.
     #[error(transparent)]
     Name(#[from] InvalidName),
@@ -57,3 +66,6 @@ pub enum ConfigError {
     #[error(transparent)]
     Version(#[from] UnknownVersion),
 }
+
+#[cfg(test)]
+mod tests;

@@ -3,9 +3,15 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use serde::Serialize;
 use serde_json::value::RawValue;
 
-use crate::version::Version;
+use crate::version::{UnknownVersion, Version};
+
+mod print;
+mod read;
+
+pub use read::parse;
 
 /// A result of ADD in the shape of 1.1.0.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -68,15 +74,19 @@ pub struct Route {
 }
 
 /// Name resolution.
-#[derive(Debug, Clone, Default, PartialEq, Eq)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
 pub struct Dns {
     /// Servers, most preferred first.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub nameservers: Vec<String>,
     /// Local domain; empty means none.
+    #[serde(skip_serializing_if = "String::is_empty")]
     pub domain: String,
     /// Search domains.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub search: Vec<String>,
     /// Resolver options.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
     pub options: Vec<String>,
 }
 
@@ -87,7 +97,7 @@ pub enum ResultError {
     #[error("the result is empty")]
     Empty,
     /// Not a result.
-    #[error("result {text:?}")]
+    #[error("result {text:?} cannot be read")]
     Garbage {
         /// The text, shortened.
         text: String,
@@ -97,30 +107,59 @@ pub enum ResultError {
     },
     /// A version that nobody published.
     #[error("result")]
-    Version(#[source] crate::version::UnknownVersion),
+    Version(#[source] UnknownVersion),
     /// The result cannot be told in this version.
     #[error("a result without addresses cannot be told in CNI version {0}")]
     NoAddress(Version),
 }
 
-/// Reads a result of any version. One without `cniVersion` is read as `default_version`.
-pub fn parse(_bytes: &[u8], _default_version: Version) -> Result<AddResult, ResultError> {
-    unimplemented!()
-}
-
 impl AddResult {
     /// The result in this version, as one line of JSON.
-    pub fn to_json(&self, _version: Version) -> Result<String, ResultError> {
-        unimplemented!()
+    pub fn to_json(&self, version: Version) -> Result<String, ResultError> {
+        Ok(self.to_raw(version)?.get().to_owned())
     }
 
     /// The result in this version as a raw value, e.g. for `prevResult`.
-    pub fn to_raw(&self, _version: Version) -> Result<Box<RawValue>, ResultError> {
-        unimplemented!()
+    pub fn to_raw(&self, version: Version) -> Result<Box<RawValue>, ResultError> {
+        self.convertible_to(version)?;
+        Ok(print::to_raw(self, version))
     }
 
     /// Tells whether [`Self::to_json`] would work for this version.
-    pub fn convertible_to(&self, _version: Version) -> Result<(), ResultError> {
-        unimplemented!()
+    pub fn convertible_to(&self, version: Version) -> Result<(), ResultError> {
+        if version < Version::V0_3_0 && self.ips.is_empty() {
+            return Err(ResultError::NoAddress(version));
+        }
+        Ok(())
     }
 }
+
+impl Route {
+    /// A route with nothing but destination and next hop.
+    pub const fn new(dst: IpNet, gw: Option<IpAddr>) -> Self {
+        Self {
+            dst,
+            gw,
+            mtu: 0,
+            advmss: 0,
+            priority: 0,
+            table: None,
+            scope: None,
+        }
+    }
+
+    /// The destination is everything.
+    pub fn is_default(&self) -> bool {
+        self.dst.addr().is_unspecified() && self.dst.prefix_len() == 0
+    }
+}
+
+impl Dns {
+    /// Nothing is set.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
+#[cfg(test)]
+mod tests;
