@@ -1,5 +1,6 @@
 //! The one error type of this crate: which step failed, on which object, and the kernel's reason as its source.
 
+use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
 
@@ -148,7 +149,7 @@ impl Error {
         }
     }
 
-    pub(crate) fn state(kind: Kind, object: impl ToString, problem: impl Into<String>) -> Self {
+    pub(crate) fn state(kind: Kind, object: impl fmt::Display, problem: impl Into<String>) -> Self {
         Self::State {
             object: object.to_string(),
             problem: problem.into(),

@@ -22,6 +22,9 @@ pub const PRIVATE: u32 = 0o600;
 /// Mode of state directories.
 pub const PRIVATE_DIR: u32 = 0o700;
 
+/// End of the names of temporary files; they also start with a dot.
+const TEMPORARY: &str = ".tmp";
+
 /// What a write survives.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum Durability {
@@ -102,8 +105,8 @@ pub fn list(directory: &Path) -> Result<Vec<String>> {
 
 /// Makes a directory and its missing parents, all new ones with `mode`. An existing one keeps its mode.
 pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
-    let made = DirBuilder::new().recursive(true).mode(mode).create(path);
-    made.map_err(|error| Error::file("create directory", path, error))
+    let result = DirBuilder::new().recursive(true).mode(mode).create(path);
+    result.map_err(|error| Error::file("create directory", path, error))
 }
 
 /// Makes renames and removals in a directory survive a power cut.
@@ -148,7 +151,7 @@ fn create_temporary(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
     loop {
         let number = COUNTER.fetch_add(1, Ordering::Relaxed);
         let name = format!(
-            ".{}.{}-{number}.tmp",
+            ".{}.{}-{number}{TEMPORARY}",
             name.to_string_lossy(),
             std::process::id()
         );
@@ -203,7 +206,7 @@ fn all_names(directory: &Path) -> Result<Vec<String>> {
 }
 
 fn is_temporary(name: &str) -> bool {
-    name.starts_with('.') && name.ends_with(".tmp")
+    name.starts_with('.') && name.ends_with(TEMPORARY)
 }
 
 fn absent_as_none<T>(result: io::Result<T>) -> io::Result<Option<T>> {

@@ -72,7 +72,7 @@ fn acquire(path: &Path, side: Side, within: Duration) -> Result<Lock> {
             });
         }
         // flock has no timed form; the pause is how often the holder is asked, not how long work takes.
-        thread::sleep(pause.min(within - waited));
+        thread::sleep(pause.min(within.saturating_sub(waited)));
         pause = (pause * 2).min(Duration::from_millis(20));
     }
 }

@@ -4,20 +4,41 @@
 //! rtnetlink.
 
 pub mod address;
+mod attribute;
+#[cfg(feature = "testing")]
+pub mod create;
+mod ethtool;
 pub mod link;
+mod multicast;
 pub mod route;
+mod transport;
+pub mod uevent;
 pub mod vf;
 pub mod watch;
 
+use std::fmt;
+
 use crate::error::Result;
+use transport::Transport;
 
 /// A connection to the kernel's rtnetlink of one namespace.
-#[derive(Debug)]
-pub struct Netlink {}
+pub struct Netlink {
+    transport: Transport,
+}
 
 impl Netlink {
-    /// Opens a socket in the calling thread's namespace.
+    /// Opens a socket in the calling thread's namespace. For another one use `NetNs::netlink`.
     pub fn open() -> Result<Self> {
-        unimplemented!()
+        Ok(Self {
+            transport: Transport::open()?,
+        })
+    }
+}
+
+impl fmt::Debug for Netlink {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Netlink")
+            .field("socket", &self.transport.socket)
+            .finish()
     }
 }

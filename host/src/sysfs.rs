@@ -63,6 +63,7 @@ impl Entry {
     }
 
     /// A directory or link below this one.
+    #[must_use]
     pub fn child(&self, name: impl AsRef<Path>) -> Self {
         Self {
             path: self.path.join(name),

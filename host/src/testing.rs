@@ -1,4 +1,6 @@
 //! Stand-ins for things that cannot exist in a test: fake sysfs trees and a PF that behaves like a driver.
 
+pub mod driver;
+mod notation;
 pub mod pf;
 pub mod sysfs;

@@ -4,10 +4,15 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::time::Duration;
 
 use ipnet::IpNet;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
+use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::Result;
 use crate::netlink::Netlink;
 use crate::netlink::watch::Watch;
+
+mod decode;
 
 /// An IP address of a link.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -62,28 +67,90 @@ pub enum Dad {
 
 impl Netlink {
     /// Addresses of one link, or of all.
-    pub fn addresses(&mut self, _index: Option<u32>) -> Result<Vec<Address>> {
-        unimplemented!()
+    pub fn addresses(&mut self, index: Option<u32>) -> Result<Vec<Address>> {
+        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
+        let replies = self
+            .transport
+            .dump(&request)
+            .map_err(|failure| failure.during("list addresses"))?;
+        let mut addresses: Vec<Address> = replies.iter().filter_map(decode::address).collect();
+        addresses.retain(|address| index.is_none_or(|index| address.index == index));
+        Ok(addresses)
     }
 
     /// Adds an address; one that is there already is `Exists`.
-    pub fn add_address(&mut self, _index: u32, _address: NewAddress) -> Result<()> {
-        unimplemented!()
+    pub fn add_address(&mut self, index: u32, address: NewAddress) -> Result<()> {
+        let mut message = message(index, address.net);
+        if let IpNet::V4(net) = address.net
+            && net.prefix_len() < 31
+        {
+            message
+                .attributes
+                .push(AddressAttribute::Broadcast(net.broadcast()));
+        }
+        let flags = match address.detection {
+            Detection::Normal => AddressFlags::empty(),
+            Detection::Optimistic => AddressFlags::Optimistic,
+            Detection::Skip => AddressFlags::Nodad,
+        };
+        if address.net.addr().is_ipv6() && !flags.is_empty() {
+            message.attributes.push(AddressAttribute::Flags(flags));
+        }
+        let message = RouteNetlinkMessage::NewAddress(message);
+        let added = self.transport.change(message, NLM_F_CREATE | NLM_F_EXCL);
+        added.map_err(|failure| {
+            failure.during(format!(
+                "{}: add address {}",
+                self.label(index),
+                address.net
+            ))
+        })
     }
 
-    /// Removes an address.
-    pub fn delete_address(&mut self, _index: u32, _net: IpNet) -> Result<()> {
-        unimplemented!()
+    /// Removes an address; one that is not there is `NotFound`.
+    pub fn delete_address(&mut self, index: u32, net: IpNet) -> Result<()> {
+        let removed = self
+            .transport
+            .change(RouteNetlinkMessage::DelAddress(message(index, net)), 0);
+        removed.map_err(|failure| {
+            failure.during(format!("{}: remove address {net}", self.label(index)))
+        })
     }
 
     /// Waits until no address of the link is tentative, at most `within`. Optimistic addresses are usable and not
     /// waited for. `watch` must have been opened in the same namespace with `Group::Addresses`.
-    pub fn wait_for_dad(
-        &mut self,
-        _watch: &mut Watch,
-        _index: u32,
-        _within: Duration,
-    ) -> Result<Dad> {
-        unimplemented!()
+    pub fn wait_for_dad(&mut self, watch: &mut Watch, index: u32, within: Duration) -> Result<Dad> {
+        let mut open = Vec::new();
+        let outcome = watch.until(within, || {
+            let addresses = self.addresses(Some(index))?;
+            let pick = |which: fn(&Address) -> bool| {
+                let picked = addresses.iter().filter(|address| which(address));
+                picked.map(|address| address.net.addr()).collect::<Vec<_>>()
+            };
+            let duplicate = pick(|address| address.duplicate);
+            open = pick(|address| address.tentative && !address.optimistic && !address.duplicate);
+            Ok(match (duplicate.is_empty(), open.is_empty()) {
+                (false, _) => Some(Dad::Duplicate(duplicate)),
+                (true, true) => Some(Dad::Done),
+                (true, false) => None,
+            })
+        })?;
+        Ok(outcome.unwrap_or(Dad::Tentative(open)))
     }
+}
+
+fn message(index: u32, net: IpNet) -> AddressMessage {
+    let mut message = AddressMessage::default();
+    message.header.index = index;
+    message.header.prefix_len = net.prefix_len();
+    message.header.family = match net {
+        IpNet::V4(_) => AddressFamily::Inet,
+        IpNet::V6(_) => AddressFamily::Inet6,
+    };
+    let ends = [
+        AddressAttribute::Local(net.addr()),
+        AddressAttribute::Address(net.addr()),
+    ];
+    message.attributes.extend(ends);
+    message
 }

@@ -1,11 +1,24 @@
 //! Links: reading, finding by name or parent device, changing, alternative names.
 
-use crate::error::Result;
+use std::os::fd::{AsFd, AsRawFd};
+
+use rtnetlink::packet_core::DefaultNla;
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, Prop};
+
+use crate::error::{Kind, Result};
 use crate::mac::MacAddress;
-use crate::netlink::Netlink;
+use crate::netlink::transport::Failure;
+use crate::netlink::{Netlink, ethtool};
 use crate::netns::NetNs;
 use crate::pci::PciAddress;
 
+mod decode;
+
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "four independent flags of the kernel"
+)]
 /// A network interface as the kernel describes it. The index holds only in the namespace of the socket that read it.
 #[derive(Debug, Clone, PartialEq, Eq, Default)]
 pub struct Link {
@@ -74,48 +87,208 @@ pub struct LinkChange<'a> {
 }
 
 impl Netlink {
-    /// All links of the namespace.
+    /// All links of the namespace, ordered by index.
     pub fn links(&mut self) -> Result<Vec<Link>> {
-        unimplemented!()
+        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let replies = self
+            .transport
+            .dump(&request)
+            .map_err(|failure| failure.during("list links"))?;
+        let mut links: Vec<Link> = replies.iter().filter_map(decode::link).collect();
+        links.sort_unstable_by_key(|link| link.index);
+        Ok(links)
     }
 
     /// The link with this index; `None` if there is none (any more).
-    pub fn link(&mut self, _index: u32) -> Result<Option<Link>> {
-        unimplemented!()
+    pub fn link(&mut self, index: u32) -> Result<Option<Link>> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        self.find(message, || format!("read link {index}"))
     }
 
     /// The link with this name or alternative name; `None` if there is none.
-    pub fn link_by_name(&mut self, _name: &str) -> Result<Option<Link>> {
-        unimplemented!()
+    pub fn link_by_name(&mut self, name: &str) -> Result<Option<Link>> {
+        // Longer texts than a name can have may be alternative names, which have an attribute of their own.
+        let attribute = if name.len() < nix::libc::IFNAMSIZ {
+            LinkAttribute::IfName(name.to_owned())
+        } else {
+            const IFLA_ALT_IFNAME: u16 = 53;
+            let value = [name.as_bytes(), &[0]].concat();
+            LinkAttribute::Other(DefaultNla::new(IFLA_ALT_IFNAME, value))
+        };
+        let mut message = LinkMessage::default();
+        message.attributes.push(attribute);
+        self.find(message, || format!("read link {name}"))
     }
 
     /// The first link (by index) of a PCI function in this namespace; `None` if there is none.
-    pub fn link_by_parent(&mut self, _function: PciAddress) -> Result<Option<Link>> {
-        unimplemented!()
+    pub fn link_by_parent(&mut self, function: PciAddress) -> Result<Option<Link>> {
+        Ok(self.links_by_parent(function)?.into_iter().next())
     }
 
     /// All links of a PCI function in this namespace, ordered by index.
-    pub fn links_by_parent(&mut self, _function: PciAddress) -> Result<Vec<Link>> {
-        unimplemented!()
+    pub fn links_by_parent(&mut self, function: PciAddress) -> Result<Vec<Link>> {
+        let mut links = self.links()?;
+        links.retain(|link| self.parent(link) == Some(function));
+        Ok(links)
+    }
+
+    /// The PCI function behind a link of this namespace; `None` if it is no PCI device's.
+    pub fn parent(&self, link: &Link) -> Option<PciAddress> {
+        if link.parent_device.is_some() {
+            return link.parent_function();
+        }
+        // Software links have a kind, and the loopback has no device: only what is left is worth a question.
+        let hardware = link.kind.is_none() && link.link_type != Link::LOOPBACK;
+        let told = hardware.then(|| ethtool::bus_info(&self.transport.socket, &link.name))??;
+        told.parse().ok()
     }
 
     /// Applies all changes in one `RTM_SETLINK`.
-    pub fn change_link(&mut self, _index: u32, _change: &LinkChange<'_>) -> Result<()> {
-        unimplemented!()
+    pub fn change_link(&mut self, index: u32, change: &LinkChange<'_>) -> Result<()> {
+        let message = RouteNetlinkMessage::SetLink(change.message(index));
+        let changed = self.transport.change(message, 0);
+        changed
+            .map_err(|failure| failure.during(format!("{}: {}", self.label(index), change.words())))
     }
 
     /// Adds alternative names in one message (kernel 5.5). A name that is taken is `Exists`.
-    pub fn add_alt_names(&mut self, _index: u32, _names: &[&str]) -> Result<()> {
-        unimplemented!()
+    pub fn add_alt_names(&mut self, index: u32, names: &[&str]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let message = RouteNetlinkMessage::NewLinkProp(alt_names(index, names));
+        // CREATE alone would do; EXCL asks for the clash to be told.
+        let flags = rtnetlink::packet_core::NLM_F_CREATE | rtnetlink::packet_core::NLM_F_EXCL;
+        let changed = self.transport.change(message, flags);
+        changed.map_err(|failure| {
+            failure.during(format!(
+                "{}: add alternative names {}",
+                self.label(index),
+                names.join(", ")
+            ))
+        })
     }
 
-    /// Removes alternative names in one message.
-    pub fn delete_alt_names(&mut self, _index: u32, _names: &[&str]) -> Result<()> {
-        unimplemented!()
+    /// Removes alternative names in one message. A name that the link does not have is an error.
+    pub fn delete_alt_names(&mut self, index: u32, names: &[&str]) -> Result<()> {
+        if names.is_empty() {
+            return Ok(());
+        }
+        let message = RouteNetlinkMessage::DelLinkProp(alt_names(index, names));
+        let changed = self.transport.change(message, 0);
+        changed.map_err(|failure| {
+            failure.during(format!(
+                "{}: remove alternative names {}",
+                self.label(index),
+                names.join(", ")
+            ))
+        })
     }
 
     /// Deletes a software link.
-    pub fn delete_link(&mut self, _index: u32) -> Result<()> {
-        unimplemented!()
+    pub fn delete_link(&mut self, index: u32) -> Result<()> {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        let changed = self
+            .transport
+            .change(RouteNetlinkMessage::DelLink(message), 0);
+        changed.map_err(|failure| failure.during(format!("delete {}", self.label(index))))
     }
+
+    /// What people call the link; asked only when an error is told.
+    pub(super) fn label(&mut self, index: u32) -> String {
+        match self.link(index) {
+            Ok(Some(link)) => format!("link {}", link.name),
+            _ => format!("link with index {index}"),
+        }
+    }
+
+    fn find(&mut self, message: LinkMessage, step: impl Fn() -> String) -> Result<Option<Link>> {
+        let reply = match self.transport.ask(RouteNetlinkMessage::GetLink(message)) {
+            Ok(reply) => reply,
+            Err(failure) => {
+                let error = failure.during(step());
+                return if error.kind() == Kind::NotFound {
+                    Ok(None)
+                } else {
+                    Err(error)
+                };
+            }
+        };
+        let garbled = || Failure::Garbled(format!("message type {}", reply.kind)).during(step());
+        decode::link(&reply).ok_or_else(garbled).map(Some)
+    }
+}
+
+impl Link {
+    const LOOPBACK: u16 = nix::libc::ARPHRD_LOOPBACK;
+
+    /// The PCI function behind it, as netlink told (kernel 5.14); [`Netlink::parent`] also asks older kernels.
+    pub fn parent_function(&self) -> Option<PciAddress> {
+        let pci = self.parent_bus.as_deref().is_none_or(|bus| bus == "pci");
+        self.parent_device.as_deref().filter(|_| pci)?.parse().ok()
+    }
+}
+
+impl LinkChange<'_> {
+    fn message(&self, index: u32) -> LinkMessage {
+        let mut message = LinkMessage::default();
+        message.header.index = index;
+        let flags = [
+            (self.up, LinkFlags::Up),
+            (self.promiscuous, LinkFlags::Promisc),
+            (self.all_multicast, LinkFlags::Allmulti),
+        ];
+        for (wanted, flag) in flags {
+            if let Some(on) = wanted {
+                message.header.change_mask |= flag;
+                message.header.flags.set(flag, on);
+            }
+        }
+        let attributes = [
+            self.netns
+                .map(|netns| LinkAttribute::NetNsFd(netns.as_fd().as_raw_fd())),
+            self.address
+                .map(|address| LinkAttribute::Address(address.0.to_vec())),
+            self.mtu.map(LinkAttribute::Mtu),
+            self.name.map(|name| LinkAttribute::IfName(name.to_owned())),
+            self.alias
+                .map(|alias| LinkAttribute::IfAlias(alias.to_owned())),
+            self.tx_queue_len.map(LinkAttribute::TxQueueLen),
+        ];
+        message.attributes.extend(attributes.into_iter().flatten());
+        message
+    }
+
+    fn words(&self) -> String {
+        let on = |on| if on { "on" } else { "off" };
+        let parts = [
+            self.netns
+                .map(|netns| format!("move to {}", netns.path().display())),
+            self.address.map(|address| format!("set address {address}")),
+            self.mtu.map(|mtu| format!("set MTU {mtu}")),
+            self.name.map(|name| format!("rename to {name}")),
+            self.alias.map(|alias| format!("set alias {alias:?}")),
+            self.up
+                .map(|up| format!("set {}", if up { "up" } else { "down" })),
+            self.promiscuous
+                .map(|wanted| format!("set promiscuous mode {}", on(wanted))),
+            self.all_multicast
+                .map(|wanted| format!("set all-multicast mode {}", on(wanted))),
+            self.tx_queue_len
+                .map(|length| format!("set transmit queue length {length}")),
+        ];
+        parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
+    }
+}
+
+fn alt_names(index: u32, names: &[&str]) -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message.header.index = index;
+    let names = names.iter().map(|name| Prop::AltIfName((*name).to_owned()));
+    message
+        .attributes
+        .push(LinkAttribute::PropList(names.collect()));
+    message
 }

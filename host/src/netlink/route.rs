@@ -1,11 +1,17 @@
 //! Routes.
 
+use std::fmt;
 use std::net::IpAddr;
 
 use ipnet::IpNet;
+use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
+use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use crate::error::Result;
 use crate::netlink::Netlink;
+
+mod decode;
+mod encode;
 
 /// Family of addresses.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -99,8 +105,19 @@ impl Route {
 
 impl Netlink {
     /// Routes of one family, or of both, in all tables; cached clones left out.
-    pub fn routes(&mut self, _family: Option<Family>) -> Result<Vec<Route>> {
-        unimplemented!()
+    pub fn routes(&mut self, family: Option<Family>) -> Result<Vec<Route>> {
+        let families = match family {
+            Some(Family::V4) => &[Family::V4][..],
+            Some(Family::V6) => &[Family::V6],
+            None => &[Family::V4, Family::V6],
+        };
+        let mut routes = Vec::new();
+        for family in families {
+            let replies = self.transport.dump(&encode::question(*family));
+            let replies = replies.map_err(|failure| failure.during("list routes"))?;
+            routes.extend(replies.iter().filter_map(decode::route));
+        }
+        Ok(routes)
     }
 
     /// Routes of [`Netlink::routes`] that use a link.
@@ -110,18 +127,42 @@ impl Netlink {
         Ok(routes)
     }
 
-    /// Adds a route; an equal one that is there already is `Exists`.
-    pub fn add_route(&mut self, _route: &Route) -> Result<()> {
-        unimplemented!()
+    /// Adds a route. One with the same destination, metric and table that is there already is `Exists`.
+    pub fn add_route(&mut self, route: &Route) -> Result<()> {
+        let message = RouteNetlinkMessage::NewRoute(encode::route(route));
+        let added = self.transport.change(message, NLM_F_CREATE | NLM_F_EXCL);
+        added.map_err(|failure| failure.during(format!("add route {route}")))
     }
 
     /// Adds a route, or replaces the one with the same destination, metric and table.
-    pub fn replace_route(&mut self, _route: &Route) -> Result<()> {
-        unimplemented!()
+    pub fn replace_route(&mut self, route: &Route) -> Result<()> {
+        let message = RouteNetlinkMessage::NewRoute(encode::route(route));
+        let replaced = self.transport.change(message, NLM_F_CREATE | NLM_F_REPLACE);
+        replaced.map_err(|failure| failure.during(format!("replace route {route}")))
     }
 
     /// Removes a route; none such is `NotFound`.
-    pub fn delete_route(&mut self, _route: &Route) -> Result<()> {
-        unimplemented!()
+    pub fn delete_route(&mut self, route: &Route) -> Result<()> {
+        let message = RouteNetlinkMessage::DelRoute(encode::removal(route));
+        let removed = self.transport.change(message, 0);
+        removed.map_err(|failure| failure.during(format!("remove route {route}")))
+    }
+}
+
+impl fmt::Display for Route {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}", self.destination)?;
+        for hop in &self.hops {
+            if let Some(gateway) = hop.gateway {
+                write!(f, " via {gateway}")?;
+            }
+            if let Some(index) = hop.index {
+                write!(f, " on link index {index}")?;
+            }
+        }
+        match self.metric {
+            Some(metric) => write!(f, " metric {metric}"),
+            None => Ok(()),
+        }
     }
 }

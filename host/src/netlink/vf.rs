@@ -4,10 +4,16 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
+
 use crate::error::Result;
 use crate::mac::MacAddress;
 use crate::netlink::Netlink;
 use crate::pci::PciAddress;
+
+mod decode;
+mod encode;
 
 /// The PF through which VFs are controlled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]
@@ -130,19 +136,113 @@ pub trait VfControl {
 }
 
 impl VfControl for Netlink {
-    fn vfs(&mut self, _pf: &Pf) -> Result<Vec<VfState>> {
-        unimplemented!()
+    fn vfs(&mut self, pf: &Pf) -> Result<Vec<VfState>> {
+        let mut message = LinkMessage::default();
+        message.header.index = pf.index;
+        // Statistics would cost half as much again per VF, and the list must fit into 64 KiB.
+        let mask = vec![LinkExtentMask::Vf, LinkExtentMask::SkipStats];
+        message.attributes.push(LinkAttribute::ExtMask(mask));
+        let reply = self.transport.ask(RouteNetlinkMessage::GetLink(message));
+        let reply = reply.map_err(|failure| failure.during(format!("read the VFs of {pf}")))?;
+        Ok(decode::vfs(&reply))
     }
 
-    fn set_vf(&mut self, _pf: &Pf, _id: u32, _attributes: &[VfAttribute]) -> Result<()> {
-        unimplemented!()
+    fn set_vf(&mut self, pf: &Pf, id: u32, attributes: &[VfAttribute]) -> Result<()> {
+        if attributes.is_empty() {
+            return Ok(());
+        }
+        let together = self
+            .transport
+            .change(encode::message(pf.index, id, attributes), 0);
+        let Err(failure) = together else {
+            return Ok(());
+        };
+        let [only] = attributes else {
+            // The kernel does not tell which one was refused. It stopped there, so doing the same one by one has the
+            // same effect and finds it.
+            return attributes
+                .iter()
+                .try_for_each(|attribute| self.set_vf(pf, id, &[*attribute]));
+        };
+        Err(failure.during(refusal(pf, id, *only)))
     }
 }
 
 impl VfAttribute {
     /// Whether `state` shows this value; `None` if the driver does not tell.
-    pub fn holds(&self, _state: &VfState) -> Option<bool> {
-        unimplemented!()
+    pub fn holds(&self, state: &VfState) -> Option<bool> {
+        match *self {
+            Self::Mac(mac) => Some(state.mac == mac),
+            // Without a VLAN the tag type means nothing and drivers report what they like.
+            Self::Vlan(vlan) if vlan.id == 0 && vlan.qos == 0 => {
+                Some(state.vlan.id == 0 && state.vlan.qos == 0)
+            }
+            Self::Vlan(vlan) => Some(state.vlan == vlan),
+            Self::Rate(rate) => Some(state.rate == rate),
+            Self::SpoofCheck(on) => state.spoof_check.map(|now| now == on),
+            Self::Trust(on) => state.trust.map(|now| now == on),
+            Self::LinkState(wanted) => Some(state.link_state == wanted),
+            Self::RssQuery(on) => state.rss_query.map(|now| now == on),
+            Self::NodeGuid(guid) => state.node_guid.map(|now| now == guid),
+            Self::PortGuid(guid) => state.port_guid.map(|now| now == guid),
+        }
+    }
+}
+
+/// The step of an error: `set trust on on vf 3 of ens1f0 (0000:3b:00.0)`.
+pub(crate) fn refusal(pf: &Pf, id: u32, attribute: VfAttribute) -> String {
+    format!("set {attribute} on vf {id} of {pf}")
+}
+
+impl fmt::Display for VfAttribute {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let switch = |on: &bool| if *on { "on" } else { "off" };
+        match self {
+            Self::Mac(mac) => write!(f, "MAC {mac}"),
+            Self::Vlan(vlan) => write!(f, "VLAN {vlan}"),
+            Self::Rate(rate) => write!(f, "rate {} to {} Mbit/s", rate.min, rate.max),
+            Self::SpoofCheck(on) => write!(f, "spoof check {}", switch(on)),
+            Self::Trust(on) => write!(f, "trust {}", switch(on)),
+            Self::LinkState(state) => write!(f, "link state {state}"),
+            Self::RssQuery(on) => write!(f, "RSS query {}", switch(on)),
+            Self::NodeGuid(guid) => write!(f, "node GUID {guid:016x}"),
+            Self::PortGuid(guid) => write!(f, "port GUID {guid:016x}"),
+        }
+    }
+}
+
+impl fmt::Display for Vlan {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{} QoS {} {}", self.id, self.qos, self.protocol)
+    }
+}
+
+impl fmt::Display for VlanProtocol {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Dot1Q => "802.1q",
+            Self::Dot1Ad => "802.1ad",
+        })
+    }
+}
+
+impl VlanProtocol {
+    /// The tag's ethertype.
+    pub fn ethertype(self) -> u16 {
+        match self {
+            Self::Dot1Q => 0x8100,
+            Self::Dot1Ad => 0x88a8,
+        }
+    }
+}
+
+impl fmt::Display for LinkState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Auto => "auto",
+            Self::Enable => "enable",
+            Self::Disable => "disable",
+        })
     }
 }
 

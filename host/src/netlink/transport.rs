@@ -1,0 +1,255 @@
+//! The request loop: sends one message, matches replies by sequence number, decodes errors with the kernel's text.
+
+use std::io::{self, ErrorKind};
+
+use rtnetlink::packet_core::{
+    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NetlinkBuffer,
+    NetlinkMessage,
+};
+use rtnetlink::packet_route::RouteNetlinkMessage;
+use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::{Socket, SocketAddr};
+
+use crate::error::{Cause, Error, Result};
+use crate::netlink::attribute::{attributes, text, u32_at};
+
+const NLMSG_ERROR: u16 = 2;
+const NLMSG_DONE: u16 = 3;
+/// The error does not repeat the request's payload (`NETLINK_CAP_ACK`).
+const NLM_F_CAPPED: u16 = 0x100;
+/// Attributes follow the error (`NETLINK_EXT_ACK`).
+const NLM_F_ACK_TLVS: u16 = 0x200;
+const NLMSGERR_ATTR_MSG: u16 = 1;
+const ERROR_AND_HEADER: usize = 4 + 16;
+/// A dump that changes while it is read is read again this often.
+const DUMP_TRIES: usize = 16;
+
+/// A socket of one namespace.
+pub(super) struct Transport {
+    pub(super) socket: Socket,
+    sequence: u32,
+}
+
+/// A message of the kernel.
+pub(super) struct Reply {
+    pub(super) kind: u16,
+    pub(super) payload: Vec<u8>,
+}
+
+/// Why there is no answer; becomes an [`Error`] once the step has a name.
+pub(super) enum Failure {
+    Refused(Cause),
+    Garbled(String),
+}
+
+impl Failure {
+    pub(super) fn during(self, step: impl Into<String>) -> Error {
+        let step = step.into();
+        match self {
+            Self::Refused(source) => Error::Kernel { step, source },
+            Self::Garbled(detail) => Error::Reply { step, detail },
+        }
+    }
+}
+
+impl From<io::Error> for Failure {
+    fn from(error: io::Error) -> Self {
+        Self::Refused(error.into())
+    }
+}
+
+impl Transport {
+    pub(super) fn open() -> Result<Self> {
+        let open = || {
+            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            // Both are only for better messages; kernels before 4.12 do not have them.
+            let _ = socket.set_ext_ack(true);
+            let _ = socket.set_cap_ack(true);
+            socket.bind_auto()?;
+            socket.connect(&SocketAddr::new(0, 0))?;
+            Ok(socket)
+        };
+        let socket =
+            open().map_err(|error: io::Error| Error::kernel("open a netlink socket", error))?;
+        Ok(Self {
+            socket,
+            sequence: 0,
+        })
+    }
+
+    /// A change: waits for the kernel's acknowledgement.
+    pub(super) fn change(
+        &mut self,
+        message: RouteNetlinkMessage,
+        flags: u16,
+    ) -> std::result::Result<(), Failure> {
+        self.send(message, flags | NLM_F_ACK)?;
+        loop {
+            for message in self.receive()? {
+                if message.kind == NLMSG_ERROR {
+                    return acknowledgement(&message);
+                }
+            }
+        }
+    }
+
+    /// A question with one answer.
+    pub(super) fn ask(
+        &mut self,
+        message: RouteNetlinkMessage,
+    ) -> std::result::Result<Reply, Failure> {
+        self.send(message, 0)?;
+        loop {
+            for message in self.receive()? {
+                match message.kind {
+                    NLMSG_ERROR => acknowledgement(&message)?,
+                    _ if message.flags & NLM_F_MULTIPART == 0 => return Ok(message.into()),
+                    _ => {}
+                }
+            }
+        }
+    }
+
+    /// A question with many answers, asked again while the answer changes under our eyes.
+    pub(super) fn dump(
+        &mut self,
+        message: &RouteNetlinkMessage,
+    ) -> std::result::Result<Vec<Reply>, Failure> {
+        for _ in 0..DUMP_TRIES {
+            self.send(message.clone(), NLM_F_DUMP)?;
+            if let Some(replies) = self.collect()? {
+                return Ok(replies);
+            }
+        }
+        Err(Failure::Refused(Cause::new(
+            nix::libc::EINTR,
+            "the list changed during each of many readings",
+        )))
+    }
+
+    fn collect(&mut self) -> std::result::Result<Option<Vec<Reply>>, Failure> {
+        let mut replies = Vec::new();
+        let mut interrupted = false;
+        loop {
+            for message in self.receive()? {
+                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+                match message.kind {
+                    NLMSG_ERROR => acknowledgement(&message)?,
+                    NLMSG_DONE => {
+                        done(&message)?;
+                        return Ok((!interrupted).then_some(replies));
+                    }
+                    _ => replies.push(message.into()),
+                }
+            }
+        }
+    }
+
+    fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+        self.sequence = self.sequence.wrapping_add(1);
+        let mut message = NetlinkMessage::from(message);
+        message.header.flags = NLM_F_REQUEST | flags;
+        message.header.sequence_number = self.sequence;
+        message.finalize();
+        let mut bytes = vec![0; message.buffer_len()];
+        message.serialize(&mut bytes);
+        loop {
+            match self.socket.send(&bytes, 0) {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                sent => return sent.map(drop),
+            }
+        }
+    }
+
+    /// The next datagram's messages that answer the last request.
+    fn receive(&mut self) -> std::result::Result<Vec<Message>, Failure> {
+        let datagram = loop {
+            match self.socket.recv_from_full() {
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => return Err(error.into()),
+                Ok((_, sender)) if sender.port_number() != 0 => {}
+                Ok((datagram, _)) => break datagram,
+            }
+        };
+        let mut messages = split(&datagram)?;
+        messages.retain(|message| message.sequence == self.sequence);
+        Ok(messages)
+    }
+}
+
+struct Message {
+    kind: u16,
+    flags: u16,
+    sequence: u32,
+    payload: Vec<u8>,
+}
+
+impl From<Message> for Reply {
+    fn from(message: Message) -> Self {
+        Self {
+            kind: message.kind,
+            payload: message.payload,
+        }
+    }
+}
+
+fn split(datagram: &[u8]) -> std::result::Result<Vec<Message>, Failure> {
+    let mut messages = Vec::new();
+    let mut rest = datagram;
+    while !rest.is_empty() {
+        let header = NetlinkBuffer::new_checked(&rest)
+            .map_err(|error| Failure::Garbled(error.to_string()))?;
+        messages.push(Message {
+            kind: header.message_type(),
+            flags: header.flags(),
+            sequence: header.sequence_number(),
+            payload: header.payload().to_vec(),
+        });
+        let length = usize::try_from(header.length()).unwrap_or(usize::MAX);
+        rest = rest.get(length.next_multiple_of(4)..).unwrap_or_default();
+    }
+    Ok(messages)
+}
+
+/// `NLMSG_ERROR`: errno 0 is an acknowledgement.
+fn acknowledgement(message: &Message) -> std::result::Result<(), Failure> {
+    let request = match u32_at(&message.payload, 4) {
+        Some(length) if message.flags & NLM_F_CAPPED == 0 => {
+            usize::try_from(length).unwrap_or(usize::MAX)
+        }
+        _ => 16,
+    };
+    let tail = ERROR_AND_HEADER - 16 + request.min(1 << 20).next_multiple_of(4);
+    outcome(message, tail)
+}
+
+/// `NLMSG_DONE` carries an errno as well.
+fn done(message: &Message) -> std::result::Result<(), Failure> {
+    if message.payload.len() < 4 {
+        return Ok(());
+    }
+    outcome(message, 4)
+}
+
+fn outcome(message: &Message, tail: usize) -> std::result::Result<(), Failure> {
+    let Some(code) = u32_at(&message.payload, 0) else {
+        return Err(Failure::Garbled("an error without a number".to_owned()));
+    };
+    match code.cast_signed() {
+        0 => Ok(()),
+        code if message.flags & NLM_F_ACK_TLVS == 0 => Err(Failure::Refused(Cause::new(-code, ""))),
+        code => {
+            let texts = attributes(message.payload.get(tail..).unwrap_or_default());
+            let said = texts
+                .filter(|(kind, _)| *kind == NLMSGERR_ATTR_MSG)
+                .map(|(_, value)| text(value));
+            Err(Failure::Refused(Cause::new(
+                -code,
+                said.collect::<Vec<_>>().join(", "),
+            )))
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
