@@ -101,6 +101,9 @@ impl Error {
 
     /// Reads the error that a plugin printed. None if the text is not a JSON object with `code` or `msg`.
     pub fn parse(stdout: &[u8]) -> Option<Self> {
+        if !stdout.trim_ascii_start().starts_with(b"{") {
+            return None;
+        }
         let parsed: Parsed = serde_json::from_slice(stdout).ok()?;
         if parsed.code.is_none() && parsed.msg.is_none() {
             return None;

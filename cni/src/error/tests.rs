@@ -44,6 +44,7 @@ fn what_is_no_error_object_is_not_taken_for_one() {
         "",
         "boom",
         "[]",
+        r#"[7,"x",null]"#,
         "null",
         "{}",
         r#"{"cniVersion":"1.0.0"}"#,

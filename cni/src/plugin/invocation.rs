@@ -7,10 +7,15 @@ use serde::{Deserialize, Serialize};
 
 use super::Env;
 use crate::args::Args;
-use crate::error::Error;
+use crate::error::{Error, chain, code};
 use crate::raw::Object;
-use crate::result::AddResult;
+use crate::result::{self, AddResult};
 use crate::version::Version;
+
+/// Key of GC's list.
+pub(crate) const VALID_ATTACHMENTS: &str = "cni.dev/valid-attachments";
+/// Key of GC's list in libcni before it followed the specification; still sent.
+pub(crate) const ATTACHMENTS: &str = "cni.dev/attachments";
 
 /// A CNI verb that reaches a plugin's code. (VERSION is answered by the skeleton.)
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash)]
@@ -86,26 +91,55 @@ impl fmt::Display for Command {
 impl Invocation {
     /// `CNI_ARGS`, each pair with exactly one `=`; error code 4.
     pub fn args(&self) -> Result<Args, Error> {
-        unimplemented!()
+        Args::parse(&self.args_text)
+            .map_err(|error| Error::from_chain(code::INVALID_ENVIRONMENT, &error))
     }
 
     /// `prevResult`; error code 6 if it cannot be read.
     pub fn prev_result(&self) -> Result<Option<AddResult>, Error> {
-        unimplemented!()
+        let present = self
+            .config
+            .get_folded("prevResult")
+            .filter(|value| value.get() != "null");
+        let Some(value) = present else {
+            return Ok(None);
+        };
+        result::parse(value.get().as_bytes(), self.version)
+            .map(Some)
+            .map_err(|error| Error::new(code::DECODE, format!("prevResult: {}", chain(&error))))
     }
 
     /// `runtimeConfig`, empty if absent; error code 7.
     pub fn runtime_config(&self) -> Result<Object, Error> {
-        unimplemented!()
+        Ok(self.typed("runtimeConfig")?.unwrap_or_default())
     }
 
     /// `cni.dev/valid-attachments`, or the older `cni.dev/attachments`; error code 7 if there is neither.
     pub fn valid_attachments(&self) -> Result<Vec<Attachment>, Error> {
-        unimplemented!()
+        for key in [VALID_ATTACHMENTS, ATTACHMENTS] {
+            if let Some(attachments) = self.typed(key)? {
+                return Ok(attachments);
+            }
+        }
+        let message = format!("configuration of {} has no {VALID_ATTACHMENTS}", self.name);
+        Err(Error::new(code::INVALID_CONFIG, message))
     }
 
     /// `ipam.type`, if there is one; error code 7.
     pub fn ipam_type(&self) -> Result<Option<String>, Error> {
-        unimplemented!()
+        let ipam: Object = self.typed("ipam")?.unwrap_or_default();
+        let plugin_type: Option<String> = ipam.typed_folded("type").map_err(|error| {
+            Error::new(
+                code::INVALID_CONFIG,
+                format!("configuration: ipam: {error}"),
+            )
+        })?;
+        Ok(plugin_type.filter(|text| !text.is_empty()))
+    }
+
+    fn typed<T: serde::de::DeserializeOwned>(&self, key: &str) -> Result<Option<T>, Error> {
+        self.config
+            .typed_folded(key)
+            .map_err(|error| Error::new(code::INVALID_CONFIG, format!("configuration: {error}")))
     }
 }

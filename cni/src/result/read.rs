@@ -15,9 +15,11 @@ struct Header {
     version: Option<String>,
 }
 
-#[derive(Deserialize)]
+/// Structs read arrays, too; a result is an object.
+type MustBeObject = std::collections::HashMap<String, serde::de::IgnoredAny>;
+
+#[derive(Deserialize, Default)]
 #[serde(default)]
-#[derive(Default)]
 struct Lists {
     interfaces: Option<Vec<ReadInterface>>,
     ips: Option<Vec<ReadIp>>,
@@ -92,6 +94,9 @@ pub fn parse(bytes: &[u8], default_version: Version) -> Result<AddResult, Result
         text: shorten(&String::from_utf8_lossy(bytes)),
         source,
     };
+    if let Err(source) = serde_json::from_slice::<MustBeObject>(bytes) {
+        return Err(garbage(source));
+    }
     let header: Header = serde_json::from_slice(bytes).map_err(garbage)?;
     let version = match header.version.as_deref() {
         None | Some("") => default_version,

@@ -129,6 +129,7 @@ fn nothing_and_garbage_are_told_apart() {
     for text in [
         "hello",
         "[]",
+        "[null]",
         "null",
         "{",
         r#"{"ips":[{"address":"10.0.0.1"}]}"#,
