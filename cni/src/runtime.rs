@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use serde_json::value::RawValue;
+
 use crate::args::Args;
 use crate::config::{ConfigError, NetworkList};
 use crate::error::Error;
@@ -21,8 +23,8 @@ use cache::CacheError;
 pub struct Runtime {
     /// Folders to find plugins in; also their `CNI_PATH`.
     pub path: Vec<PathBuf>,
-    /// Results are kept in `<cache_dir>/results`.
-    pub cache_dir: PathBuf,
+    /// Results are kept in `<cache_dir>/results`; None keeps none: nothing is read or written.
+    pub cache_dir: Option<PathBuf>,
     /// Environment of every plugin, before the variables of the call are set.
     pub env: Env,
     /// Time for each plugin; None waits forever.
@@ -42,6 +44,8 @@ pub struct Target {
     pub args: Args,
     /// Offered capabilities; a plugin gets those that it declares.
     pub capability_args: Object,
+    /// `prevResult` for DEL and CHECK where nothing is cached: what the runtime above kept.
+    pub prev_result: Option<Box<RawValue>>,
 }
 
 /// Why a network could not be set up, torn down or checked.
@@ -132,9 +136,9 @@ impl Runtime {
         unimplemented!()
     }
 
-    /// The result cache.
-    pub fn cache(&self) -> cache::Cache {
-        cache::Cache::new(&self.cache_dir)
+    /// The result cache, if one is kept.
+    pub fn cache(&self) -> Option<cache::Cache> {
+        self.cache_dir.as_deref().map(cache::Cache::new)
     }
 }
 
