@@ -89,33 +89,33 @@ pub(crate) fn update(
     resource: Resource,
     part: Part,
     current: &Value,
-    wanted: Value,
+    wanted: &Value,
 ) -> Result<Value, ApiError> {
     let name = object::name(current);
-    check_type(resource, &wanted)?;
-    if object::name(&wanted) != name || object::namespace(&wanted) != object::namespace(current) {
+    check_type(resource, wanted)?;
+    if object::name(wanted) != name || object::namespace(wanted) != object::namespace(current) {
         return Err(ApiError::bad_request(format!(
             "the name of the object ({}) does not match the name on the URL ({name})",
-            object::name(&wanted)
+            object::name(wanted)
         )));
     }
-    let asked = text(&wanted, "/metadata/resourceVersion");
+    let asked = text(wanted, "/metadata/resourceVersion");
     if !asked.is_empty() && asked != text(current, "/metadata/resourceVersion") {
         let why = "the object has been modified; please apply your changes to the latest version and try again";
         return Err(ApiError::conflict(resource, name, why));
     }
-    let uid = object::uid(&wanted);
+    let uid = object::uid(wanted);
     if !uid.is_empty() && uid != object::uid(current) {
         // A patch with another uid: metadata is validated after patching, so this is no conflict on a real server.
         let why = format!("metadata.uid: Invalid value: \"{uid}\": field is immutable");
         return Err(ApiError::invalid(resource, name, &why));
     }
     let mut next = current.clone();
-    take_metadata(&mut next, &wanted, part);
+    take_metadata(&mut next, wanted, part);
     match part {
         Part::Status => next["status"] = wanted.get("status").cloned().unwrap_or_else(|| json!({})),
         Part::Binding => next["spec"]["nodeName"] = wanted["spec"]["nodeName"].clone(),
-        Part::Main => take_main(resource, &mut next, &wanted)?,
+        Part::Main => take_main(resource, &mut next, wanted)?,
     }
     check_content(resource, &next)?;
     Ok(next)
@@ -151,7 +151,8 @@ fn take_main(resource: Resource, next: &mut Value, wanted: &Value) -> Result<(),
         put(&mut result, key, kept.get(key).cloned());
     }
     for (key, value) in fresh {
-        if !result.contains_key(key) && !(key == "status" && resource.has_status()) {
+        let kept_back = key == "status" && resource.has_status();
+        if !kept_back && !result.contains_key(key) {
             result.insert(key.clone(), value.clone());
         }
     }

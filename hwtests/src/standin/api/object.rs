@@ -90,11 +90,6 @@ pub(crate) fn seconds_from_now(seconds: i64) -> String {
         .to_string()
 }
 
-/// Now, RFC 3339 with six digits (metav1.MicroTime).
-pub(crate) fn now_micro() -> String {
-    format!("{:.6}", timestamp())
-}
-
 fn timestamp() -> Timestamp {
     Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }
@@ -113,7 +108,6 @@ mod tests {
     #[test]
     fn times_have_the_shape_of_metav1() {
         assert_eq!(now().len(), "2026-11-22T19:50:04Z".len());
-        assert_eq!(now_micro().len(), "2026-11-22T19:50:04.123456Z".len());
     }
 
     #[test]

@@ -160,11 +160,11 @@ impl Target {
             ));
         }
         let (objects, version) = store.list(self.resource(), &selection);
-        let items = objects
+        let items: Vec<Value> = objects
             .iter()
             .map(|object| self.view.show(object))
             .collect();
-        Ok(reply(StatusCode::OK, &self.view.list(items, version)))
+        Ok(reply(StatusCode::OK, &self.view.list(&items, version)))
     }
 
     fn create(&self, store: &Store, object: Value) -> Result<Response<Body>, ApiError> {
@@ -300,7 +300,7 @@ impl Target {
                 Err(refusal) => return Err(refusal),
             }
         }
-        Ok(reply(StatusCode::OK, &self.view.list(gone, version)))
+        Ok(reply(StatusCode::OK, &self.view.list(&gone, version)))
     }
 }
 

@@ -103,7 +103,7 @@ impl Store {
         if state.objects.contains_key(&key) {
             return Err(ApiError::already_exists(resource, &name));
         }
-        Ok(self.put(&mut state, key, object))
+        Ok(self.put(&mut state, &key, object))
     }
 
     /// One object.
@@ -150,14 +150,14 @@ impl Store {
             .get(&key)
             .cloned()
             .ok_or_else(|| ApiError::not_found(resource, name))?;
-        let next = admit::update(resource, part, &current, change(&current)?)?;
+        let next = admit::update(resource, part, &current, &change(&current)?)?;
         if next == *current {
             return Ok(current);
         }
         if is_finished(&next) {
             return Ok(self.remove(&mut state, &key, next));
         }
-        Ok(self.put(&mut state, key, next))
+        Ok(self.put(&mut state, &key, next))
     }
 
     /// Deletes, or marks a bound pod (and what has finalizers) for deletion. Returns the object as it then is.
@@ -193,7 +193,7 @@ impl Store {
         if is_finished(&next) {
             return Ok(self.remove(&mut state, &key, next));
         }
-        Ok(self.put(&mut state, key, next))
+        Ok(self.put(&mut state, &key, next))
     }
 
     /// Follows the objects meant from `start` on.
@@ -249,24 +249,18 @@ impl Store {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn put(&self, state: &mut State, key: Key, mut object: Value) -> Arc<Value> {
-        let object = self.stamp(state, &mut object);
+    fn put(&self, state: &mut State, key: &Key, mut object: Value) -> Arc<Value> {
+        let object = stamp(state, &mut object);
         let before = state.objects.insert(key.clone(), Arc::clone(&object));
         self.record(state, key.0, before, &object, false);
         object
     }
 
     fn remove(&self, state: &mut State, key: &Key, mut object: Value) -> Arc<Value> {
-        let object = self.stamp(state, &mut object);
+        let object = stamp(state, &mut object);
         let before = state.objects.remove(key);
         self.record(state, key.0, before, &object, true);
         object
-    }
-
-    fn stamp(&self, state: &mut State, object: &mut Value) -> Arc<Value> {
-        state.version += 1;
-        metadata(object).insert("resourceVersion".into(), json!(state.version.to_string()));
-        Arc::new(object.take())
     }
 
     fn record(
@@ -292,6 +286,12 @@ impl Store {
         }
         self.latest.send_replace(version);
     }
+}
+
+fn stamp(state: &mut State, object: &mut Value) -> Arc<Value> {
+    state.version += 1;
+    metadata(object).insert("resourceVersion".into(), json!(state.version.to_string()));
+    Arc::new(object.take())
 }
 
 fn key(resource: Resource, namespace: &str, name: &str) -> Key {

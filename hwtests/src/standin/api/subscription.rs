@@ -86,8 +86,8 @@ impl Subscription {
         if self.waiting.is_empty() {
             self.latest.mark_unchanged();
             let (changes, reached) = self.store.since(self.resource, self.reached)?;
-            self.waiting
-                .extend(changes.into_iter().filter_map(|change| self.event(change)));
+            let events = changes.into_iter().filter_map(|change| self.event(change));
+            self.waiting = events.collect();
             self.reached = reached;
         }
         Ok(self.waiting.pop_front())

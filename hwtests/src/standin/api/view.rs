@@ -42,7 +42,7 @@ impl View {
     }
 
     /// A stored object as the client sees it.
-    pub(crate) fn show(&self, object: &Value) -> Value {
+    pub(crate) fn show(self, object: &Value) -> Value {
         if self.partial {
             return json!({
                 "kind": "PartialObjectMetadata", "apiVersion": "meta.k8s.io/v1",
@@ -57,16 +57,16 @@ impl View {
     }
 
     /// All of a stored object, also for a client that asked for metadata only: what its patch applies to.
-    pub(crate) fn show_whole(&self, object: &Value) -> Value {
+    pub(crate) fn show_whole(self, object: &Value) -> Value {
         View {
             partial: false,
-            ..*self
+            ..self
         }
         .show(object)
     }
 
     /// A client's object as it is stored.
-    pub(crate) fn read(&self, object: Value) -> Value {
+    pub(crate) fn read(self, object: Value) -> Value {
         let from_group = self.events_group && text(&object, "/apiVersion") != "v1";
         if from_group {
             rename(&object, false)
@@ -76,7 +76,7 @@ impl View {
     }
 
     /// A list of shown objects.
-    pub(crate) fn list(&self, items: Vec<Value>, version: u64) -> Value {
+    pub(crate) fn list(self, items: &[Value], version: u64) -> Value {
         let (kind, api_version) = if self.partial {
             (
                 "PartialObjectMetadataList".to_owned(),
@@ -89,7 +89,7 @@ impl View {
     }
 
     /// The object of a BOOKMARK event.
-    pub(crate) fn bookmark(&self, version: u64, initial_end: bool) -> Value {
+    pub(crate) fn bookmark(self, version: u64, initial_end: bool) -> Value {
         let mut meta = json!({"resourceVersion": version.to_string()});
         if initial_end {
             meta["annotations"] = json!({"k8s.io/initial-events-end": "true"});
@@ -100,7 +100,7 @@ impl View {
         json!({"kind": self.resource.kind(), "apiVersion": self.api_version(), "metadata": meta})
     }
 
-    fn api_version(&self) -> String {
+    fn api_version(self) -> String {
         if self.events_group {
             "events.k8s.io/v1".to_owned()
         } else {

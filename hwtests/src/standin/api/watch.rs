@@ -20,7 +20,7 @@ use super::view::View;
 const BOOKMARK: Duration = Duration::from_secs(30);
 
 /// The longest a watch without `timeoutSeconds` lives.
-const LONGEST: Duration = Duration::from_secs(1800);
+const LONGEST: Duration = Duration::from_mins(30);
 
 struct Watch {
     subscription: Subscription,
@@ -55,7 +55,7 @@ pub(crate) fn open(
                 .map_err(|_| ApiError::bad_request(format!("invalid resourceVersion: {given}")))?,
         ),
     };
-    let life = query
+    let duration = query
         .number("timeoutSeconds")
         .filter(|seconds| *seconds > 0)
         .map_or(LONGEST, Duration::from_secs);
@@ -65,7 +65,7 @@ pub(crate) fn open(
         bookmarks: query.flag("allowWatchBookmarks"),
         announce_initial_end: initial,
         lines: VecDeque::new(),
-        ends: Instant::now() + life,
+        ends: Instant::now() + duration,
         over: false,
     };
     Ok(futures::stream::unfold(watch, |mut watch| async move {

@@ -70,7 +70,7 @@ fn a_status_update_keeps_the_specification_and_takes_annotations() {
     wanted["spec"]["hostNetwork"] = json!(true);
     wanted["status"]["phase"] = json!("Running");
     wanted["metadata"]["annotations"] = json!({"k": "v"});
-    let next = update(Resource::Pods, Part::Status, &current, wanted).unwrap();
+    let next = update(Resource::Pods, Part::Status, &current, &wanted).unwrap();
     assert_eq!(next["spec"], current["spec"]);
     assert_eq!(text(&next, "/status/phase"), "Running");
     assert_eq!(text(&next, "/metadata/annotations/k"), "v");
@@ -82,12 +82,12 @@ fn a_main_update_keeps_the_status_and_refuses_another_specification() {
     let mut wanted = current.clone();
     wanted["status"]["phase"] = json!("Running");
     wanted["metadata"]["labels"] = json!({"k": "v"});
-    let next = update(Resource::Pods, Part::Main, &current, wanted.clone()).unwrap();
+    let next = update(Resource::Pods, Part::Main, &current, &wanted).unwrap();
     assert_eq!(text(&next, "/status/phase"), "Pending");
     assert_eq!(text(&next, "/metadata/labels/k"), "v");
     wanted["spec"]["hostNetwork"] = json!(true);
     assert_eq!(
-        update(Resource::Pods, Part::Main, &current, wanted)
+        update(Resource::Pods, Part::Main, &current, &wanted)
             .unwrap_err()
             .code,
         422
