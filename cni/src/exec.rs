@@ -6,6 +6,17 @@ use std::time::Duration;
 
 use crate::error::{Error, code};
 use crate::plugin::Env;
+use crate::raw::shorten;
+
+mod child;
+mod find;
+
+pub use find::find;
+
+use child::{Ended, Trouble};
+
+/// Between two tries to start a program that is still being written.
+pub const BUSY_PAUSE: Duration = Duration::from_secs(1);
 
 /// One call of a program.
 #[derive(Debug, Clone)]
@@ -20,6 +31,8 @@ pub struct Call<'a> {
     pub stdin: &'a [u8],
     /// The child's process group is killed when it has not finished by then; None waits forever.
     pub deadline: Option<Duration>,
+    /// Pause before the next of 6 tries when the program is still open for writing; see [`BUSY_PAUSE`].
+    pub busy_pause: Duration,
 }
 
 /// What a program printed before it ended with code 0.
@@ -114,14 +127,59 @@ pub enum ExecError {
     },
 }
 
-/// The first regular file `<folder>/<plugin>`.
-pub fn find(_plugin: &str, _path: &[PathBuf]) -> Result<PathBuf, ExecError> {
-    unimplemented!()
-}
-
-/// Runs the program to its end.
-pub fn call(_call: &Call<'_>) -> Result<Output, ExecError> {
-    unimplemented!()
+/// Runs the program to its end. Success is exit code 0.
+pub fn call(call: &Call<'_>) -> Result<Output, ExecError> {
+    let program = || call.program.to_owned();
+    let command = || call.command.to_owned();
+    let ended = child::run(call).map_err(|trouble| match trouble {
+        Trouble::Start(source) => ExecError::Start {
+            program: program(),
+            source,
+        },
+        Trouble::Io(step, source) => ExecError::Io {
+            step,
+            program: program(),
+            source,
+        },
+        Trouble::Deadline(deadline) => ExecError::Deadline {
+            program: program(),
+            command: command(),
+            deadline,
+        },
+        Trouble::TooMuchOutput => ExecError::TooMuchOutput {
+            program: program(),
+            command: command(),
+            limit: child::STDOUT_LIMIT,
+        },
+    })?;
+    let Ended {
+        status,
+        stdout,
+        stderr,
+    } = ended;
+    let stderr = String::from_utf8_lossy(&stderr).trim().to_owned();
+    if status.success() {
+        return Ok(Output { stdout, stderr });
+    }
+    if let Some(error) = Error::parse(&stdout) {
+        return Err(ExecError::Plugin(error));
+    }
+    let status = status.to_string();
+    if stdout.trim_ascii().is_empty() {
+        return Err(ExecError::Silent {
+            program: program(),
+            command: command(),
+            status,
+            stderr,
+        });
+    }
+    let stdout = shorten(String::from_utf8_lossy(&stdout).trim());
+    Err(ExecError::Garbage {
+        program: program(),
+        command: command(),
+        status,
+        stdout,
+    })
 }
 
 impl ExecError {
@@ -152,3 +210,6 @@ fn said(stderr: &str) -> String {
         format!("and said {stderr:?}")
     }
 }
+
+#[cfg(test)]
+mod tests;

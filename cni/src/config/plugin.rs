@@ -12,7 +12,7 @@ use crate::raw::{Object, raw, shorten};
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Plugin {
     object: Object,
-    plugin_type: String,
+    kind: String,
     capabilities: BTreeMap<String, bool>,
 }
 
@@ -29,14 +29,14 @@ impl Plugin {
             .map_err(ConfigError::Key)?;
         Ok(Self {
             object,
-            plugin_type,
+            kind,
             capabilities: capabilities.unwrap_or_default(),
         })
     }
 
     /// The plugin's `type`: the file name of its program.
     pub fn plugin_type(&self) -> &str {
-        &self.plugin_type
+        &self.kind
     }
 
     /// The object as it stands.

@@ -57,8 +57,8 @@ pub(super) fn invocation(
         String::new()
     };
     if about_container {
-        name::check_container_id(&container_id).map_err(environment)?;
-        name::check_interface(&ifname).map_err(environment)?;
+        name::check_container_id(&container_id).map_err(|error| environment(&error))?;
+        name::check_interface(&ifname).map_err(|error| environment(&error))?;
     }
     let version = version(plugin, command, &config)?;
     let netns = variable(NETNS);
@@ -108,7 +108,7 @@ fn missing(names: &[&str]) -> Error {
     Error::new(code::INVALID_ENVIRONMENT, message)
 }
 
-fn environment(error: InvalidName) -> Error {
+fn environment(error: &InvalidName) -> Error {
     Error::new(code::INVALID_ENVIRONMENT, error.to_string())
 }
 

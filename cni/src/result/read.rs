@@ -6,7 +6,7 @@ use ipnet::{IpNet, Ipv4Net, Ipv6Net};
 use serde::{Deserialize, Deserializer};
 
 use super::{AddResult, Dns, Interface, IpConfig, ResultError, Route};
-use crate::raw::shorten;
+use crate::raw::{Object, shorten};
 use crate::version::Version;
 
 #[derive(Deserialize)]
@@ -14,9 +14,6 @@ struct Header {
     #[serde(rename = "cniVersion")]
     version: Option<String>,
 }
-
-/// Structs read arrays, too; a result is an object.
-type MustBeObject = std::collections::HashMap<String, serde::de::IgnoredAny>;
 
 #[derive(Deserialize, Default)]
 #[serde(default)]
@@ -94,9 +91,8 @@ pub fn parse(bytes: &[u8], default_version: Version) -> Result<AddResult, Result
         text: shorten(&String::from_utf8_lossy(bytes)),
         source,
     };
-    if let Err(source) = serde_json::from_slice::<MustBeObject>(bytes) {
-        return Err(garbage(source));
-    }
+    // Structs would read arrays, too.
+    serde_json::from_slice::<Object>(bytes).map_err(garbage)?;
     let header: Header = serde_json::from_slice(bytes).map_err(garbage)?;
     let version = match header.version.as_deref() {
         None | Some("") => default_version,

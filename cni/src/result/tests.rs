@@ -188,7 +188,7 @@ prop_compose! {
         domain in word(),
         nameservers in proptest::collection::vec(word(), 0..2),
     ) -> AddResult {
-        AddResult { interfaces, ips, routes, dns: Dns { domain, nameservers, ..Dns::default() } }
+        AddResult { interfaces, ips, routes, dns: Dns { nameservers, domain, ..Dns::default() } }
     }
 }
 

@@ -1,13 +1,25 @@
 //! libcni's result cache: `<cache_dir>/results/<network>-<container id>-<ifname>`.
 
-use std::io;
+#![expect(
+    clippy::disallowed_methods,
+    reason = "boundary: reads and writes the result cache"
+)]
+
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 
 use serde_json::value::RawValue;
 
 use super::Target;
 use crate::args::Args;
+use crate::plugin::Attachment;
 use crate::raw::Object;
+use crate::result::{self, AddResult};
+use crate::version::Version;
+
+mod format;
 
 /// The folder of cached results.
 #[derive(Debug, Clone)]
@@ -87,27 +99,141 @@ impl Cache {
     }
 
     /// Reads one attachment; None if there is no file.
-    pub fn read(&self, _network: &str, _target: &Target) -> Result<Option<Cached>, CacheError> {
-        unimplemented!()
+    pub fn read(&self, network: &str, target: &Target) -> Result<Option<Cached>, CacheError> {
+        let path = self.file(network, &target.container_id, &target.ifname);
+        let bytes = match fs::read(&path) {
+            Ok(bytes) => bytes,
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(None),
+            Err(source) => {
+                return Err(CacheError::Io {
+                    verb: "read",
+                    path,
+                    source,
+                });
+            }
+        };
+        let older = |result| Cached {
+            network: network.to_owned(),
+            container_id: target.container_id.clone(),
+            ifname: target.ifname.clone(),
+            netns: target.netns.clone(),
+            args: target.args.clone(),
+            capability_args: target.capability_args.clone(),
+            config: Vec::new(),
+            result: Some(ResultText(result)),
+        };
+        match format::parse(&bytes) {
+            Ok(format::Parsed::Current(cached)) => Ok(Some(*cached)),
+            Ok(format::Parsed::Older(result)) => Ok(Some(older(result))),
+            Err(reason) => Err(CacheError::Damaged { path, reason }),
+        }
     }
 
     /// Writes one attachment: folder 0700, file 0600, atomic.
-    pub fn write(&self, _cached: &Cached) -> Result<(), CacheError> {
-        unimplemented!()
+    pub fn write(&self, cached: &Cached) -> Result<(), CacheError> {
+        let io = |verb, path: &Path| {
+            let path = path.to_owned();
+            move |source| CacheError::Io { verb, path, source }
+        };
+        DirBuilder::new()
+            .recursive(true)
+            .mode(0o700)
+            .create(&self.results)
+            .map_err(io("create", &self.results))?;
+        let path = self.file(&cached.network, &cached.container_id, &cached.ifname);
+        // The dot keeps it out of every list: no network name begins with one.
+        let unfinished = self.results.join(format!(
+            ".{}-{}-{}.{}",
+            cached.network,
+            cached.container_id,
+            cached.ifname,
+            std::process::id()
+        ));
+        OpenOptions::new()
+            .write(true)
+            .create(true)
+            .truncate(true)
+            .mode(0o600)
+            .open(&unfinished)
+            .and_then(|mut file| file.write_all(format::print(cached).as_bytes()))
+            .and_then(|()| fs::rename(&unfinished, &path))
+            .map_err(io("write", &path))
+            .inspect_err(|_| {
+                let _litter = fs::remove_file(&unfinished);
+            })
     }
 
     /// Removes one attachment; it may be absent.
     pub fn remove(
         &self,
-        _network: &str,
-        _container_id: &str,
-        _ifname: &str,
+        network: &str,
+        container_id: &str,
+        ifname: &str,
     ) -> Result<(), CacheError> {
-        unimplemented!()
+        let path = self.file(network, container_id, ifname);
+        match fs::remove_file(&path) {
+            Err(source) if source.kind() != ErrorKind::NotFound => Err(CacheError::Io {
+                verb: "remove",
+                path,
+                source,
+            }),
+            _ => Ok(()),
+        }
     }
 
-    /// Every readable attachment of every network; files that are damaged are left out.
+    /// Every attachment of every network, ordered by file name. Damaged files, and older ones that do not
+    /// say whose they are, are left out; a folder that does not exist is empty.
     pub fn list(&self) -> Result<Vec<Cached>, CacheError> {
-        unimplemented!()
+        let failed = |source| CacheError::Io {
+            verb: "list",
+            path: self.results.clone(),
+            source,
+        };
+        let entries = match fs::read_dir(&self.results) {
+            Err(error) if error.kind() == ErrorKind::NotFound => return Ok(Vec::new()),
+            entries => entries.map_err(failed)?,
+        };
+        let mut names: Vec<_> = entries
+            .map(|entry| entry.map(|entry| entry.file_name()))
+            .collect::<Result<_, _>>()
+            .map_err(failed)?;
+        names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
+        names.sort();
+        let current = |name| match format::parse(&fs::read(self.results.join(name)).ok()?) {
+            Ok(format::Parsed::Current(cached)) => Some(*cached),
+            _ => None,
+        };
+        Ok(names.into_iter().filter_map(current).collect())
     }
 }
+
+impl Cached {
+    /// The result, if it can be read.
+    pub fn result(&self, default_version: Version) -> Option<AddResult> {
+        let text = self.result.as_ref()?;
+        result::parse(text.0.get().as_bytes(), default_version).ok()
+    }
+
+    /// Who was attached, as GC names it.
+    pub fn attachment(&self) -> Attachment {
+        Attachment {
+            container_id: self.container_id.clone(),
+            ifname: self.ifname.clone(),
+        }
+    }
+
+    /// What DEL of this attachment needs.
+    pub fn target(&self) -> Target {
+        Target {
+            container_id: self.container_id.clone(),
+            netns: self.netns.clone(),
+            ifname: self.ifname.clone(),
+            args: self.args.clone(),
+            capability_args: self.capability_args.clone(),
+            prev_result: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;
