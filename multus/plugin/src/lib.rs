@@ -3,6 +3,18 @@
 //!
 //! The daemon (package `multus`) decides, this crate acts. It has no API client and no async
 //! runtime (design §2): everything that DEL, CHECK and GC need is in the journal on disk.
+#![forbid(unsafe_code)]
 
+pub mod attach;
+pub mod command;
 pub mod config;
+pub mod decision;
+pub mod detach;
+pub mod failure;
+pub mod journal;
+pub mod log;
+pub mod planner;
+pub mod primary;
+pub mod sandbox;
+pub mod session;
 pub mod wire;

@@ -68,12 +68,28 @@ pub struct PlanRequest {
     /// The pod's annotations, when the runtime handed them over. `None`: the runtime said nothing.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub annotations: Option<BTreeMap<String, String>>,
+    /// The default network of the configuration as the plugin found it on the host: `clusterNetwork`
+    /// (file, directory, confDir, or the file kept for a NAD) or the first of `delegates`. Absent when
+    /// it could not be read there; the planner then resolves it itself or answers PrimaryNotReady.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub primary: Option<ResolvedNetwork>,
     /// Plan the default network only, whatever the pod asks for.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub primary_only: bool,
 }
 
+/// A network's configuration with the name it goes by.
+#[derive(Debug, Clone, Serialize, Deserialize)]
+pub struct ResolvedNetwork {
+    /// The CNI network name.
+    pub name: String,
+    /// The plugin configuration or list.
+    pub config: Box<RawValue>,
+}
+
 /// The answer: what to attach, in order. The first attachment with `default` gives the result.
+/// No attachment at all means that the pod is gone: ADD succeeds with an empty result
+/// (spec/multus.md §5.1, 2).
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Plan {
     /// [`VERSION`] of the sender.
@@ -161,8 +177,8 @@ impl Default for Families {
 
 /// What became of a plan. The daemon writes network-status and events from it.
 ///
-/// Sent after the last attachment, or after the first failure (then `error` is set and the
-/// attachments are those that had succeeded; they have been undone).
+/// Sent after the last attachment, or after a failure: then `error` is set and `attachments` is empty,
+/// because all of them have been undone.
 #[derive(Debug, Clone, Serialize, Deserialize)]
 pub struct Report {
     /// [`VERSION`] of the sender.

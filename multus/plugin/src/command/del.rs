@@ -1,0 +1,252 @@
+//! DEL: from the journal alone, in reverse order, everything attempted.
+
+use std::time::{Duration, Instant};
+
+use host::error::Kind;
+use host::file::{self, Durability};
+
+use super::{busy, replay};
+use crate::detach::{Remaining, detach, summary};
+use crate::failure::Failure;
+use crate::journal::record::VERSION as RECORD_VERSION;
+use crate::journal::{Entry, JournalError, Record, Shelf, go};
+use crate::planner::Budget;
+use crate::primary;
+use crate::session::Session;
+
+/// How often the runtime is told of a secondary network's failure before it is kept (design §2).
+const TRIES: u32 = 3;
+
+/// Serves DEL.
+pub(super) fn del(session: &Session<'_>) -> Result<(), Failure> {
+    let mut budget = Budget::DEL;
+    let gc = budget.spend(|deadline| session.journal.lock_out_gc_if_it_ever_ran(left(deadline)));
+    let _gc = unless_busy(session, "wait for GC", gc)?.flatten();
+    let own = if session.journal.has_locks() {
+        let id = &session.call.container_id;
+        let own = budget.spend(|deadline| session.journal.lock_sandbox(id, left(deadline)));
+        unless_busy(session, "wait for another command on this sandbox", own)?
+    } else {
+        None
+    };
+    let outcome = delete(session);
+    if let (Ok(()), Some(lock)) = (&outcome, own)
+        && let Err(error) = lock.remove()
+    {
+        session.log().warn(&cni::error::chain(&error));
+    }
+    replay::replay(session);
+    outcome
+}
+
+/// Before an ADD: what an earlier ADD of the same sandbox left is undone first.
+pub(super) fn clear_half_done(session: &Session<'_>) -> Result<(), Failure> {
+    match recorded(session)? {
+        None => Ok(()),
+        Some(record) => delete_recorded(session, record),
+    }
+}
+
+fn delete(session: &Session<'_>) -> Result<(), Failure> {
+    if let Some(record) = recorded(session)? {
+        return delete_recorded(session, record);
+    }
+    if replay::has_kept(session) {
+        // An earlier DEL succeeded; what it kept is tried again by the replay.
+        return Ok(());
+    }
+    match left_by_go(session)? {
+        Some(record) => delete_recorded(session, record),
+        None => delete_configured(session),
+    }
+}
+
+/// No record: the sandbox has the networks of the configuration and no others.
+fn delete_configured(session: &Session<'_>) -> Result<(), Failure> {
+    let attachments = primary::attachments(&session.conf, &session.call.ifname)?;
+    let entries: Vec<_> = attachments.iter().map(Entry::from).collect();
+    let place = session.place(session.delegate_args(session.pod.as_ref()));
+    let remaining = detach(&entries, &place, &session.runtime(), session.log());
+    summary(&remaining).map_or(Ok(()), Err)
+}
+
+fn delete_recorded(session: &Session<'_>, record: Record) -> Result<(), Failure> {
+    let place = session.place(record.cni_args.clone());
+    let remaining = detach(
+        &record.attachments,
+        &place,
+        &session.runtime(),
+        session.log(),
+    );
+    settle(session, record, remaining)
+}
+
+/// Records what is left, or that nothing is, and decides whether the runtime is told.
+fn settle(
+    session: &Session<'_>,
+    mut record: Record,
+    remaining: Vec<Remaining>,
+) -> Result<(), Failure> {
+    let id = record.container_id.clone();
+    let journal = &session.journal;
+    let step = "record what could not be deleted";
+    let io = |error: JournalError| Failure::io(step, &error);
+    let Some(failure) = summary(&remaining) else {
+        journal.remove(Shelf::Live, &id).map_err(io)?;
+        return forget_go(session);
+    };
+    let default_failed = remaining.iter().any(|remaining| remaining.entry.default);
+    record.tries += 1;
+    record.tried = session.node.now;
+    record.attachments = remaining
+        .into_iter()
+        .map(|remaining| remaining.entry)
+        .collect();
+    if default_failed || record.tries <= TRIES {
+        journal
+            .write(Shelf::Live, &record, Durability::Process)
+            .map_err(io)?;
+        forget_go(session)?;
+        return Err(failure);
+    }
+    journal
+        .write(Shelf::Kept, &record, Durability::PowerCut)
+        .map_err(io)?;
+    journal.remove(Shelf::Live, &id).map_err(io)?;
+    forget_go(session)?;
+    session.log().warn(&format!(
+        "kept for later, after {TRIES} tries: {}",
+        failure.msg
+    ));
+    Ok(())
+}
+
+/// Our own record. A damaged one is set aside, and what libcni's cache knows takes its place.
+fn recorded(session: &Session<'_>) -> Result<Option<Record>, Failure> {
+    let id = &session.call.container_id;
+    let step = "read the record of the sandbox";
+    match session.journal.read(Shelf::Live, id) {
+        Ok(record) => Ok(record),
+        Err(error @ JournalError::Damaged { .. }) => {
+            session.log().warn(&cni::error::chain(&error));
+            let root = session.journal.root();
+            let left =
+                go::cached(root, id, &session.call.ifname).map_err(|e| Failure::io(step, &e))?;
+            let record = from_left(session, left)?;
+            session
+                .journal
+                .set_aside(id)
+                .map_err(|e| Failure::io(step, &e))?;
+            Ok(Some(record))
+        }
+        Err(error) => Err(Failure::io(step, &error)),
+    }
+}
+
+fn left_by_go(session: &Session<'_>) -> Result<Option<Record>, Failure> {
+    let id = &session.call.container_id;
+    let root = session.journal.root();
+    let left = go::read(root, id, &session.call.ifname, &session.node.devinfo)
+        .map_err(|error| Failure::io("read the state of Go multus", &error))?;
+    left.map(|left| from_left(session, left)).transpose()
+}
+
+/// A record from what others wrote. If they do not know the default network, it is the configured one.
+fn from_left(session: &Session<'_>, left: go::Left) -> Result<Record, Failure> {
+    for warning in &left.warnings {
+        session.log().warn(warning);
+    }
+    let mut attachments = left.entries;
+    if !attachments.iter().any(|entry| entry.default) {
+        let configured = primary::attachments(&session.conf, &session.call.ifname)?;
+        attachments.splice(0..0, configured.iter().take(1).map(Entry::from));
+    }
+    Ok(Record {
+        version: RECORD_VERSION,
+        container_id: session.call.container_id.clone(),
+        netns: session.call.netns.clone(),
+        ifname: session.call.ifname.clone(),
+        network: session.call.name.clone(),
+        pod: session.pod.clone(),
+        boot_id: String::new(),
+        namespace: None,
+        created: 0,
+        cni_args: session.delegate_args(session.pod.as_ref()),
+        attachments,
+        tries: 0,
+        tried: 0,
+    })
+}
+
+fn forget_go(session: &Session<'_>) -> Result<(), Failure> {
+    let path = session.journal.root().join(&session.call.container_id);
+    if path.is_dir() {
+        return Ok(());
+    }
+    let removed = file::remove(&path);
+    removed
+        .map(drop)
+        .map_err(|error| Failure::io("remove the state of Go multus", &error))
+}
+
+/// A lock that stays taken is a reason to come back; one that cannot be made is none to block a DEL.
+fn unless_busy<T>(
+    session: &Session<'_>,
+    step: &str,
+    lock: Result<T, JournalError>,
+) -> Result<Option<T>, Failure> {
+    match lock {
+        Ok(lock) => Ok(Some(lock)),
+        Err(error @ JournalError::File(_)) if is_deadline(&error) => Err(busy(step, &error)),
+        Err(error) => {
+            session.log().warn(&cni::error::chain(&error));
+            Ok(None)
+        }
+    }
+}
+
+fn is_deadline(error: &JournalError) -> bool {
+    matches!(error, JournalError::File(error) if error.kind() == Kind::Deadline)
+}
+
+fn left(deadline: Instant) -> Duration {
+    deadline.saturating_duration_since(Instant::now())
+}
+
+/// Runtimes take a DEL error with "not found" or "no such file" in it for success.
+pub(super) fn without_words_of_success(mut error: cni::Error) -> cni::Error {
+    let words = [
+        ("no such file or directory", "missing file"),
+        ("no such file", "missing file"),
+        ("not found", "absent"),
+    ];
+    for text in [&mut error.msg, &mut error.details] {
+        for (bad, good) in words {
+            while let Some(at) = text.to_ascii_lowercase().find(&bad.to_ascii_lowercase()) {
+                text.replace_range(at..at + bad.len(), good);
+            }
+        }
+    }
+    error
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_text_of_a_del_error_says_not_found_or_no_such_file() {
+        let error = cni::Error::new(
+            7,
+            "open x: No such file or directory: Not Found: link not found",
+        )
+        .with_details("NetworkNotFound: no such File");
+        let told = without_words_of_success(error);
+        let text = format!("{} {}", told.msg, told.details).to_ascii_lowercase();
+        assert!(
+            !text.contains("not found") && !text.contains("no such file"),
+            "{text}"
+        );
+        assert!(told.msg.starts_with("open x: missing file"), "{}", told.msg);
+    }
+}
