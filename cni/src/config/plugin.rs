@@ -19,11 +19,11 @@ pub struct Plugin {
 impl Plugin {
     /// Takes an object that must have a usable `type`.
     pub fn new(object: Object) -> Result<Self, ConfigError> {
-        let plugin_type: Option<String> = object.typed_folded("type").map_err(ConfigError::Key)?;
-        let plugin_type = plugin_type
-            .filter(|t| !t.is_empty())
+        let kind: Option<String> = object.typed_folded("type").map_err(ConfigError::Key)?;
+        let kind = kind
+            .filter(|text| !text.is_empty())
             .ok_or(ConfigError::NoType)?;
-        name::check_plugin_type(&plugin_type)?;
+        name::check_plugin_type(&kind)?;
         let capabilities = object
             .typed_folded("capabilities")
             .map_err(ConfigError::Key)?;
