@@ -19,3 +19,6 @@ pub fn boot_id(proc: &Path) -> Result<String> {
     }
     Ok(id.to_owned())
 }
+
+#[cfg(test)]
+mod tests;

@@ -46,3 +46,6 @@ pub fn carriers(links: &[Link], routes: &[Route]) -> BTreeSet<u32> {
     }
     found
 }
+
+#[cfg(test)]
+mod tests;

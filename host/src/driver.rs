@@ -87,3 +87,6 @@ fn refused(function: PciAddress, driver: &str, what: &str) -> Error {
         format!("bound to {driver} by override, but {what}; see the kernel log"),
     )
 }
+
+#[cfg(test)]
+mod tests;

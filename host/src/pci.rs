@@ -164,3 +164,6 @@ fn parse(text: &str) -> Option<PciAddress> {
             .filter(|function| *function < 8)?,
     })
 }
+
+#[cfg(test)]
+mod tests;

@@ -108,3 +108,6 @@ pub fn set_num_vfs(sysfs: &Sysfs, pf: PciAddress, count: u32) -> Result<()> {
         ))
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -33,3 +33,6 @@ fn path(proc: &Path, key: &[&str]) -> Result<PathBuf> {
     }
     Ok(proc.join("sys").join(key.iter().collect::<PathBuf>()))
 }
+
+#[cfg(test)]
+mod tests;

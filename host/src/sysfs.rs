@@ -6,7 +6,8 @@
     reason = "boundary: reads sysfs, every error names the path"
 )]
 
-use std::io;
+use std::fs::OpenOptions;
+use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
@@ -117,8 +118,11 @@ impl Entry {
 
     /// Writes `value` in one write, as sysfs demands.
     pub fn write(&self, name: &str, value: &str) -> Result<()> {
-        self.write_file(name, value)
-            .map_err(|error| Error::file("write", self.path.join(name), error))
+        let path = self.path.join(name);
+        // Sysfs ignores truncation, a fake tree needs it to behave alike; the trait's write does not truncate.
+        let file = OpenOptions::new().write(true).truncate(true).open(&path);
+        let written = file.and_then(|mut file| file.write_all(value.as_bytes()));
+        written.map_err(|error| Error::file("write", path, error))
     }
 
     /// Last component of what link `name` points to; `None` if `name` does not exist. Something that exists and is no
@@ -188,3 +192,6 @@ impl SysClass for Entry {
         &self.path
     }
 }
+
+#[cfg(test)]
+mod tests;

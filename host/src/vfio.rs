@@ -85,3 +85,6 @@ pub fn uio_node(sysfs: &Sysfs, function: PciAddress) -> Result<PathBuf> {
         )),
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -217,3 +217,6 @@ impl FakeSysfs {
 fn path_of(address: &str) -> String {
     format!("bus/pci/devices/{address}")
 }
+
+#[cfg(test)]
+mod tests;

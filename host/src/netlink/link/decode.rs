@@ -51,7 +51,8 @@ pub(super) fn link(reply: &Reply) -> Option<Link> {
             _ => {}
         }
     }
-    if elsewhere {
+    let paired = matches!(link.kind.as_deref(), Some("veth" | "netkit" | "vxcan"));
+    if elsewhere || paired {
         link.lower = None;
     }
     Some(link)
