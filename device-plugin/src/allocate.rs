@@ -1,0 +1,108 @@
+//! The kubelet's Allocate: which devices a container got, in the words of its environment.
+//!
+//! Pure. All that must be read was read by [`crate::access`].
+
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+
+use host::pci::PciAddress;
+use proto::deviceplugin::{ContainerAllocateResponse, DeviceSpec};
+
+use crate::{
+    access::{Access, Info},
+    config::ResourceName,
+    inventory::{Listed, Listing},
+    plan::Device,
+};
+
+/// Why a request is refused.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// The pool has no such device.
+    #[error("{resource} has no device {id:?}")]
+    Unknown {
+        /// The pool.
+        resource: ResourceName,
+        /// The id as it came.
+        id: String,
+    },
+    /// The pool has it, but it cannot be used.
+    #[error("{resource}: device {address} is unhealthy: {reason}")]
+    Unhealthy {
+        /// The pool.
+        resource: ResourceName,
+        /// The device.
+        address: PciAddress,
+        /// Why.
+        reason: String,
+    },
+}
+
+/// The devices that a container's ids mean, in the order of the ids.
+pub fn devices<'a>(
+    resource: &ResourceName,
+    listing: &'a Listing,
+    ids: &[String],
+) -> Result<Vec<&'a Device>, Refused> {
+    let one = |id: &String| {
+        let unknown = || Refused::Unknown {
+            resource: resource.clone(),
+            id: id.clone(),
+        };
+        let address: PciAddress = id.parse().map_err(|_| unknown())?;
+        // The id must be spelt as it was offered.
+        let listed = listing.get(&address).filter(|_| address.to_string() == *id);
+        let Listed { device, unwell } = listed.ok_or_else(unknown)?;
+        match (device, unwell) {
+            (Some(device), None) => Ok(device.as_ref()),
+            (_, reason) => Err(Refused::Unhealthy {
+                resource: resource.clone(),
+                address,
+                reason: reason
+                    .as_ref()
+                    .map_or("it is gone".to_owned(), ToString::to_string),
+            }),
+        }
+    };
+    ids.iter().map(one).collect()
+}
+
+/// What a container with these devices needs.
+pub fn response(
+    resource: &ResourceName,
+    devices: &[(PciAddress, Access)],
+) -> ContainerAllocateResponse {
+    let variable = resource.variable();
+    let ids: Vec<String> = devices
+        .iter()
+        .map(|(address, _)| address.to_string())
+        .collect();
+    let info: BTreeMap<&String, &Info> = ids
+        .iter()
+        .zip(devices.iter().map(|(_, access)| &access.info))
+        .collect();
+    // Maps of strings always serialise.
+    let info = serde_json::to_string(&info).unwrap_or_default();
+    let envs = HashMap::from([
+        (format!("{variable}_INFO"), info),
+        (variable, ids.join(",")),
+    ]);
+    ContainerAllocateResponse {
+        envs,
+        devices: specs(devices),
+        ..Default::default()
+    }
+}
+
+/// Nodes of all devices; each host path once.
+fn specs(devices: &[(PciAddress, Access)]) -> Vec<DeviceSpec> {
+    let mut seen = BTreeSet::new();
+    let nodes = devices.iter().flat_map(|(_, access)| &access.nodes);
+    nodes
+        .filter(|node| seen.insert(&node.host))
+        .map(|node| DeviceSpec {
+            container_path: node.container.display().to_string(),
+            host_path: node.host.display().to_string(),
+            permissions: "rw".to_owned(),
+        })
+        .collect()
+}

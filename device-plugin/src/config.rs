@@ -1,0 +1,162 @@
+//! Pool configuration: bytes in, validated pools out (spec/device-plugin.md §1.3–1.7).
+//!
+//! Pure. One bad pool is rejected with place and reason; the others live. Only a document that is
+//! no JSON or no list of pools is refused as a whole.
+
+mod json;
+mod name;
+mod object;
+mod pool;
+mod range;
+#[cfg(test)]
+mod tests;
+
+use std::{collections::BTreeMap, fmt, path::PathBuf};
+
+use host::pci::PciAddress;
+
+pub use json::{Place, Problem};
+pub use name::ResourceName;
+pub use object::{Object, P_KEY};
+pub use range::Functions;
+
+use json::Node;
+
+/// What the command line says about pools.
+#[derive(Debug, Clone)]
+pub struct Defaults {
+    /// Prefix of pools that have none of their own.
+    pub prefix: String,
+    /// The longer of the two directories in which sockets are made; it limits the length of names.
+    pub socket_directory: PathBuf,
+}
+
+/// The pools of a node, in the order of the file, which decides who takes a device first.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Config {
+    /// The pools.
+    pub pools: Vec<Pool>,
+}
+
+/// One resource and what belongs to it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Pool {
+    /// The resource.
+    pub name: ResourceName,
+    /// Whether devices carry a hint of their memory node.
+    pub topology: bool,
+    /// Selector objects in order; a device belongs to the first that matches. Never empty.
+    pub objects: Vec<Object>,
+    /// Facts that the administrator adds to devices; `None` if the pool has none.
+    pub additional_info: Option<AdditionalInfo>,
+    /// Names or addresses of the node's own interfaces that the pool may give away all the same.
+    pub allow_host_nics: Vec<String>,
+}
+
+/// Facts by device.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct AdditionalInfo {
+    /// For all devices (`*`).
+    pub all: BTreeMap<String, String>,
+    /// For one device; stands over those for all.
+    pub one: BTreeMap<PciAddress, BTreeMap<String, String>>,
+}
+
+impl AdditionalInfo {
+    /// The facts of one device.
+    pub fn of(&self, address: PciAddress) -> BTreeMap<String, String> {
+        let mut facts = self.all.clone();
+        facts.extend(self.one.get(&address).cloned().unwrap_or_default());
+        facts
+    }
+}
+
+/// What a document gave.
+#[derive(Debug, Default)]
+pub struct Loaded {
+    /// The good pools.
+    pub config: Config,
+    /// The others.
+    pub rejected: Vec<Rejection>,
+    /// What works but may surprise.
+    pub warnings: Vec<Problem>,
+}
+
+/// A pool that cannot be used.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Rejection {
+    /// Position in the file, from 0.
+    pub index: usize,
+    /// Its resource, if that much could be read.
+    pub name: Option<ResourceName>,
+    /// What is wrong.
+    pub problem: Problem,
+}
+
+impl fmt::Display for Rejection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "pool {} ", self.index + 1)?;
+        if let Some(name) = &self.name {
+            write!(f, "({name}) ")?;
+        }
+        write!(f, "rejected: {}", self.problem)
+    }
+}
+
+/// Reads a document.
+pub fn load(bytes: &[u8], defaults: &Defaults) -> Result<Loaded, Problem> {
+    let document = Node::document(bytes)?;
+    let mut loaded = Loaded::default();
+    let members = document.members()?;
+    let Some(list) = members.get("resourceList") else {
+        return Ok(loaded);
+    };
+    for (index, node) in list.items()?.iter().enumerate() {
+        let name = pool::name(node, defaults);
+        let known = name.as_ref().is_ok_and(|name| loaded.config.has(name));
+        let pool = match &name {
+            Ok(name) if known => Err(node.problem(format!(
+                "resource {name} is configured twice: give each pool a name of its own"
+            ))),
+            Ok(name) => pool::read(node, name, &mut loaded.warnings),
+            Err(problem) => Err(problem.clone()),
+        };
+        match pool {
+            Ok(pool) => loaded.config.pools.push(pool),
+            Err(problem) => loaded.rejected.push(Rejection {
+                index,
+                name: name.ok(),
+                problem,
+            }),
+        }
+    }
+    Ok(loaded)
+}
+
+impl Config {
+    fn has(&self, name: &ResourceName) -> bool {
+        self.pools.iter().any(|pool| pool.name == *name)
+    }
+}
+
+impl Loaded {
+    /// Puts the last good version of a pool where a rejected one stands. Returns the names kept.
+    ///
+    /// A pool whose edit is wrong goes on as it was; it must not vanish under its pods.
+    pub fn keep_last_good(&mut self, last: &Config) -> Vec<ResourceName> {
+        let mut kept = Vec::new();
+        for (earlier, rejection) in self.rejected.iter().enumerate() {
+            let Some(name) = &rejection.name else {
+                continue;
+            };
+            let before = last.pools.iter().find(|pool| pool.name == *name);
+            if let Some(pool) = before.filter(|_| !self.config.has(name)) {
+                let gone_for_good = earlier - kept.len();
+                let place = (rejection.index - gone_for_good).min(self.config.pools.len());
+                self.config.pools.insert(place, pool.clone());
+                kept.push(name.clone());
+            }
+        }
+        kept
+    }
+}

@@ -1,0 +1,250 @@
+//! One pool's life: listen, be registered, serve, and begin again whenever any of it breaks.
+//!
+//! A session ends when the socket's file is gone (a kubelet wipes its directory when it starts), the
+//! kubelet has a new socket, it refused the pool, or it stopped following the list. A new session has
+//! a new socket, which is what a kubelet in watcher mode notices.
+
+use std::{sync::Arc, time::Duration};
+
+use proto::{
+    deviceplugin::{DevicePluginOptions, device_plugin_server::DevicePluginServer},
+    pluginregistration::registration_server::RegistrationServer,
+    uds::{self, Pair, Socket, SocketFile},
+};
+use tokio::{
+    sync::{mpsc, watch},
+    task::JoinHandle,
+};
+use tokio_util::sync::CancellationToken;
+use tracing::{info, warn};
+
+use super::{
+    Shared,
+    kubelet::{Identity, Mode},
+    service::{Event, Service},
+};
+use crate::{config::ResourceName, failure, inventory::Listing};
+
+/// Longest pause between two tries.
+const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+
+/// What a pool's tasks know.
+#[derive(Debug)]
+pub(super) struct Context {
+    pub(super) shared: Arc<Shared>,
+    pub(super) name: ResourceName,
+    pub(super) listing: watch::Receiver<Arc<Listing>>,
+    pub(super) stop: CancellationToken,
+}
+
+/// Why a session ended.
+#[derive(Debug)]
+enum End {
+    /// The pool is to stop.
+    Stop,
+    /// Begin again at once: the kubelet started anew.
+    Restarted(&'static str),
+    /// Begin again after a pause.
+    Failed(String),
+}
+
+/// A running session.
+struct Session {
+    file: SocketFile,
+    mode: Mode,
+    kubelet: Option<Identity>,
+    events: mpsc::UnboundedReceiver<Event>,
+    server: JoinHandle<Result<(), uds::Error>>,
+    stop: CancellationToken,
+    /// Whether the kubelet ever followed the list.
+    was_followed: bool,
+}
+
+/// Serves the pool until it is told to stop.
+pub(super) async fn run(context: Arc<Context>) {
+    let mut pause = context.shared.pause;
+    loop {
+        let (end, was_followed) = session(&context).await;
+        if was_followed {
+            pause = context.shared.pause;
+        }
+        match end {
+            End::Stop => return,
+            End::Restarted(reason) => {
+                info!(resource = %context.name, reason, "registering again");
+            }
+            End::Failed(reason) => {
+                warn!(resource = %context.name, reason, "registering again after a pause");
+                if rest(&context, pause).await.is_some() {
+                    return;
+                }
+                pause = (pause * 2).min(LONGEST_PAUSE);
+            }
+        }
+    }
+}
+
+async fn session(context: &Arc<Context>) -> (End, bool) {
+    // Before the first look, so that no change in between is missed.
+    let mut changes = context.shared.kubelet_changes.subscribe();
+    let mut session = match open(context) {
+        Ok(session) => session,
+        Err(error) => return (End::Failed(failure::chain(&error)), false),
+    };
+    let end = match register(context, &mut session).await {
+        None => follow(context, &mut session, &mut changes).await,
+        Some(end) => end,
+    };
+    session.stop.cancel();
+    // Streams end with the token, so the server ends, too.
+    if !session.server.is_finished() {
+        let _ended = (&mut session.server).await;
+    }
+    (end, session.was_followed)
+}
+
+fn open(context: &Arc<Context>) -> Result<Session, uds::Error> {
+    let kubelet = &context.shared.kubelet;
+    let mode = kubelet.mode();
+    let path = kubelet.socket(mode, &context.name);
+    let socket = Socket::bind(&path)?;
+    let file = socket.file().clone();
+    let stop = context.stop.child_token();
+    let (sender, events) = mpsc::unbounded_channel();
+    let service = Service {
+        context: Arc::clone(context),
+        endpoint: path.display().to_string(),
+        stop: stop.clone(),
+        events: sender,
+    };
+    let plugin = DevicePluginServer::new(service.clone());
+    let server = match mode {
+        Mode::Watcher => {
+            let both = Pair::new(plugin, RegistrationServer::new(service));
+            tokio::spawn(uds::serve(socket, both, stop.clone()))
+        }
+        Mode::Legacy => tokio::spawn(uds::serve(socket, plugin, stop.clone())),
+    };
+    info!(resource = %context.name, socket = %path.display(), "listening");
+    let identity = kubelet.identity();
+    Ok(Session {
+        file,
+        mode,
+        kubelet: identity,
+        events,
+        server,
+        stop,
+        was_followed: false,
+    })
+}
+
+/// Tells the kubelet of the socket, in legacy mode. `None` when it knows; in watcher mode it comes by
+/// itself.
+async fn register(context: &Context, session: &mut Session) -> Option<End> {
+    if session.mode == Mode::Watcher {
+        return None;
+    }
+    let mut pause = context.shared.pause;
+    loop {
+        let kubelet = &context.shared.kubelet;
+        session.kubelet = kubelet.identity();
+        let answer = tokio::select! {
+            () = context.stop.cancelled() => return Some(End::Stop),
+            answer = kubelet.register(&context.name, DevicePluginOptions::default()) => answer,
+        };
+        let Err(error) = answer else {
+            info!(resource = %context.name, "registered with the kubelet");
+            return None;
+        };
+        warn!(resource = %context.name, error = %failure::chain(&error), "not registered yet");
+        if let Some(end) = rest(context, pause).await {
+            return Some(end);
+        }
+        pause = (pause * 2).min(LONGEST_PAUSE);
+        if !session.file.is_present() {
+            return Some(End::Restarted("the socket's file is gone"));
+        }
+    }
+}
+
+/// Waits for `pause`, or until the kubelet has a new socket or a new way of registration. Other changes
+/// in its directories do not count: they come from the other pools.
+async fn rest(context: &Context, pause: Duration) -> Option<End> {
+    let kubelet = &context.shared.kubelet;
+    let mut changes = context.shared.kubelet_changes.subscribe();
+    let before = (kubelet.mode(), kubelet.identity());
+    let over = tokio::time::sleep(pause);
+    tokio::pin!(over);
+    loop {
+        tokio::select! {
+            () = context.stop.cancelled() => return Some(End::Stop),
+            () = &mut over => return None,
+            _ = changes.changed() => {
+                let now = (kubelet.mode(), kubelet.identity());
+                if now != before && now.1.is_some() {
+                    return None;
+                }
+            }
+        }
+    }
+}
+
+/// Serves until something breaks.
+async fn follow(
+    context: &Context,
+    session: &mut Session,
+    changes: &mut watch::Receiver<u64>,
+) -> End {
+    let mut followers = 0_u32;
+    loop {
+        if let Some(end) = look(context, session) {
+            return end;
+        }
+        tokio::select! {
+            () = context.stop.cancelled() => return End::Stop,
+            ended = &mut session.server => {
+                return End::Failed(match ended {
+                    Ok(Ok(())) => "the server ended".to_owned(),
+                    Ok(Err(error)) => failure::chain(&error),
+                    Err(defect) => defect.to_string(),
+                });
+            }
+            // The topic lives as long as the pool, so this is no error and no busy loop.
+            _ = changes.changed() => {}
+            event = session.events.recv() => match event {
+                Some(Event::StreamOpened) => {
+                    followers += 1;
+                    session.was_followed = true;
+                    info!(resource = %context.name, "the kubelet follows the list");
+                }
+                Some(Event::StreamEnded) => {
+                    followers = followers.saturating_sub(1);
+                    if followers == 0 {
+                        return End::Failed("the kubelet stopped following the list".to_owned());
+                    }
+                }
+                Some(Event::Registered) => info!(resource = %context.name, "registered"),
+                Some(Event::Refused(error)) => {
+                    return End::Failed(format!("the kubelet refused the pool: {error}"));
+                }
+                None => {}
+            }
+        }
+    }
+}
+
+/// What the kubelet's directories tell.
+fn look(context: &Context, session: &Session) -> Option<End> {
+    if !session.file.is_present() {
+        return Some(End::Restarted("the socket's file is gone"));
+    }
+    let kubelet = &context.shared.kubelet;
+    if kubelet.mode() != session.mode {
+        return Some(End::Restarted(
+            "the kubelet changed its way of registration",
+        ));
+    }
+    let now = kubelet.identity();
+    let restarted = session.mode == Mode::Legacy && now.is_some() && now != session.kubelet;
+    restarted.then_some(End::Restarted("the kubelet has a new socket"))
+}
