@@ -95,7 +95,7 @@ pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| Error::file("rename", from, error))
 }
 
-/// Names in a directory, sorted by bytes, without temporary files of [`write`]; empty if it does not exist.
+/// Names in a directory, sorted by bytes, without temporary files of [`write()`]; empty if it does not exist.
 pub fn list(directory: &Path) -> Result<Vec<String>> {
     let mut names = all_names(directory)?;
     names.retain(|name| !is_temporary(name));

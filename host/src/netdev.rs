@@ -12,6 +12,9 @@ pub fn names(sysfs: &Sysfs, function: PciAddress) -> Result<Vec<String>> {
     if let Some(names) = entry.child("net").list()? {
         return Ok(names);
     }
+    if entry.link("driver")?.as_deref() != Some("virtio-pci") {
+        return Ok(Vec::new());
+    }
     for child in entry.list()?.unwrap_or_default() {
         if child.starts_with("virtio")
             && let Some(names) = entry.child(child).child("net").list()?

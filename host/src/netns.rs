@@ -2,9 +2,9 @@
 //!
 //! The calling thread never changes its namespace, so nothing must be switched back and a panic strands nobody.
 
-use std::fs::File;
+use std::fs::{File, OpenOptions};
 use std::os::fd::{AsFd, BorrowedFd};
-use std::os::unix::fs::MetadataExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::thread;
 
@@ -52,8 +52,12 @@ impl NetNs {
     /// Opens a namespace by path. A path that exists and is no namespace is of kind `Invalid`.
     pub fn open(path: impl AsRef<Path>) -> Result<Self> {
         let path = path.as_ref().to_path_buf();
-        let file = File::open(&path)
-            .map_err(|error| Error::file("open network namespace", &path, error))?;
+        // A path that leads to a FIFO must be refused and not waited for.
+        let opened = OpenOptions::new()
+            .read(true)
+            .custom_flags(nix::libc::O_NONBLOCK)
+            .open(&path);
+        let file = opened.map_err(|error| Error::file("open network namespace", &path, error))?;
         let kind = fstatfs(&file)
             .map_err(|errno| Error::file("inspect", &path, errno.into()))?
             .filesystem_type();

@@ -1,4 +1,4 @@
-//! Which device is behind a link, asked through the ethtool ioctl: for kernels before 5.14, whose netlink does not tell.
+//! Driver and device of a link, asked through the ethtool ioctl. Kernels before 5.14 do not tell the device by netlink.
 #![expect(
     unsafe_code,
     reason = "no safe wrapper of the ethtool ioctl exists, and old kernels need it"
@@ -35,9 +35,16 @@ struct Request {
     rest: [u8; 16],
 }
 
-/// The driver's `bus_info` of a link, a PCI address for PCI devices; `None` if the driver tells none. The namespace is
-/// the socket's, not the thread's.
-pub(super) fn bus_info(socket: &Socket, link: &str) -> Option<String> {
+/// What a driver says of itself.
+pub(super) struct Driver {
+    /// Its name.
+    pub(super) name: String,
+    /// The device: a PCI address for PCI devices, empty for others.
+    pub(super) bus_info: String,
+}
+
+/// The driver of a link; `None` if it tells nothing. The namespace is the socket's, not the thread's.
+pub(super) fn driver(socket: &Socket, link: &str) -> Option<Driver> {
     let mut info = DriverInfo {
         command: ETHTOOL_GDRVINFO,
         driver: [0; 32],
@@ -63,8 +70,10 @@ pub(super) fn bus_info(socket: &Socket, link: &str) -> Option<String> {
     // complete ethtool_drvinfo (196 bytes), which is all that ETHTOOL_GDRVINFO writes; both live until the call ends.
     let answer =
         unsafe { libc::ioctl(socket.as_raw_fd(), libc::SIOCETHTOOL as _, &raw mut request) };
-    let bus_info = text(&info.bus_info);
-    (answer == 0 && !bus_info.is_empty()).then_some(bus_info)
+    (answer == 0).then(|| Driver {
+        name: text(&info.driver),
+        bus_info: text(&info.bus_info),
+    })
 }
 
 #[cfg(test)]

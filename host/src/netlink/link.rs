@@ -4,7 +4,7 @@ use std::os::fd::{AsFd, AsRawFd};
 
 use rtnetlink::packet_core::DefaultNla;
 use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, Prop};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage, Prop};
 
 use crate::error::{Kind, Result};
 use crate::mac::MacAddress;
@@ -89,7 +89,7 @@ pub struct LinkChange<'a> {
 impl Netlink {
     /// All links of the namespace, ordered by index.
     pub fn links(&mut self) -> Result<Vec<Link>> {
-        let request = RouteNetlinkMessage::GetLink(LinkMessage::default());
+        let request = RouteNetlinkMessage::GetLink(question());
         let replies = self
             .transport
             .dump(&request)
@@ -101,7 +101,7 @@ impl Netlink {
 
     /// The link with this index; `None` if there is none (any more).
     pub fn link(&mut self, index: u32) -> Result<Option<Link>> {
-        let mut message = LinkMessage::default();
+        let mut message = question();
         message.header.index = index;
         self.find(message, || format!("read link {index}"))
     }
@@ -116,7 +116,7 @@ impl Netlink {
             let value = [name.as_bytes(), &[0]].concat();
             LinkAttribute::Other(DefaultNla::new(IFLA_ALT_IFNAME, value))
         };
-        let mut message = LinkMessage::default();
+        let mut message = question();
         message.attributes.push(attribute);
         self.find(message, || format!("read link {name}"))
     }
@@ -140,8 +140,13 @@ impl Netlink {
         }
         // Software links have a kind, and the loopback has no device: only what is left is worth a question.
         let hardware = link.kind.is_none() && link.link_type != Link::LOOPBACK;
-        let told = hardware.then(|| ethtool::bus_info(&self.transport.socket, &link.name))??;
-        told.parse().ok()
+        let driver = hardware.then(|| ethtool::driver(&self.transport.socket, &link.name))??;
+        driver.bus_info.parse().ok()
+    }
+
+    /// Name of the driver of a link, wherever its sysfs is; `None` if the driver tells none.
+    pub fn driver(&self, link: &Link) -> Option<String> {
+        ethtool::driver(&self.transport.socket, &link.name).map(|driver| driver.name)
     }
 
     /// Applies all changes in one `RTM_SETLINK`.
@@ -209,7 +214,8 @@ impl Netlink {
             Ok(reply) => reply,
             Err(failure) => {
                 let error = failure.during(step());
-                return if error.kind() == Kind::NotFound {
+                // Kernels before 5.5 refuse the attribute of alternative names, which they do not have.
+                return if matches!(error.kind(), Kind::NotFound | Kind::Invalid) {
                     Ok(None)
                 } else {
                     Err(error)
@@ -281,6 +287,15 @@ impl LinkChange<'_> {
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
+}
+
+/// Asks for links without the statistics of every protocol, which are half of an answer.
+fn question() -> LinkMessage {
+    let mut message = LinkMessage::default();
+    message
+        .attributes
+        .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
+    message
 }
 
 fn alt_names(index: u32, names: &[&str]) -> LinkMessage {

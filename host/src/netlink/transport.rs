@@ -61,11 +61,11 @@ impl From<io::Error> for Failure {
 impl Transport {
     pub(super) fn open() -> Result<Self> {
         let open = || {
-            let mut socket = Socket::new(NETLINK_ROUTE)?;
+            let socket = Socket::new(NETLINK_ROUTE)?;
             // Both are only for better messages; kernels before 4.12 do not have them.
             let _ = socket.set_ext_ack(true);
             let _ = socket.set_cap_ack(true);
-            socket.bind_auto()?;
+            // Binds as well.
             socket.connect(&SocketAddr::new(0, 0))?;
             Ok(socket)
         };

@@ -126,7 +126,8 @@ pub trait VfControl {
     fn vfs(&mut self, pf: &Pf) -> Result<Vec<VfState>>;
 
     /// Sets attributes of VF `id` in the order given, in one message. The first refusal stops; earlier ones stay
-    /// applied; the error names the refused one.
+    /// applied; the error names the refused one (found by setting them once more one by one, as the kernel does not
+    /// tell).
     fn set_vf(&mut self, pf: &Pf, id: u32, attributes: &[VfAttribute]) -> Result<()>;
 
     /// One VF, found by id; `None` if the driver does not tell about it.
@@ -189,25 +190,34 @@ impl VfAttribute {
     }
 }
 
-/// The step of an error: `set trust on on vf 3 of ens1f0 (0000:3b:00.0)`.
+/// The step of an error: `set trust on vf 3 of ens1f0 (0000:3b:00.0) to on`.
 pub(crate) fn refusal(pf: &Pf, id: u32, attribute: VfAttribute) -> String {
-    format!("set {attribute} on vf {id} of {pf}")
+    let (name, value) = attribute.words();
+    format!("set {name} on vf {id} of {pf} to {value}")
+}
+
+impl VfAttribute {
+    /// Name and value for people.
+    fn words(self) -> (&'static str, String) {
+        let switch = |on| if on { "on" } else { "off" }.to_owned();
+        match self {
+            Self::Mac(mac) => ("MAC", mac.to_string()),
+            Self::Vlan(vlan) => ("VLAN", vlan.to_string()),
+            Self::Rate(rate) => ("rate", format!("{}..{} Mbit/s", rate.min, rate.max)),
+            Self::SpoofCheck(on) => ("spoof check", switch(on)),
+            Self::Trust(on) => ("trust", switch(on)),
+            Self::LinkState(state) => ("link state", state.to_string()),
+            Self::RssQuery(on) => ("RSS query", switch(on)),
+            Self::NodeGuid(guid) => ("node GUID", format!("{guid:016x}")),
+            Self::PortGuid(guid) => ("port GUID", format!("{guid:016x}")),
+        }
+    }
 }
 
 impl fmt::Display for VfAttribute {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let switch = |on: &bool| if *on { "on" } else { "off" };
-        match self {
-            Self::Mac(mac) => write!(f, "MAC {mac}"),
-            Self::Vlan(vlan) => write!(f, "VLAN {vlan}"),
-            Self::Rate(rate) => write!(f, "rate {} to {} Mbit/s", rate.min, rate.max),
-            Self::SpoofCheck(on) => write!(f, "spoof check {}", switch(on)),
-            Self::Trust(on) => write!(f, "trust {}", switch(on)),
-            Self::LinkState(state) => write!(f, "link state {state}"),
-            Self::RssQuery(on) => write!(f, "RSS query {}", switch(on)),
-            Self::NodeGuid(guid) => write!(f, "node GUID {guid:016x}"),
-            Self::PortGuid(guid) => write!(f, "port GUID {guid:016x}"),
-        }
+        let (name, value) = self.words();
+        write!(f, "{name} {value}")
     }
 }
 

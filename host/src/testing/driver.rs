@@ -42,6 +42,8 @@ pub struct FakeDriver {
     pub dot1ad: bool,
     /// Minimum rates; else EINVAL.
     pub min_rate: bool,
+    /// Largest rate in Mbit/s; beyond it EINVAL.
+    pub max_rate: Option<u32>,
     /// Zero address through the PF; else EINVAL.
     pub zero_mac: bool,
     /// Trust is reported.
@@ -50,6 +52,8 @@ pub struct FakeDriver {
     pub tells_spoof_check: bool,
     /// The address read through the PF is the VF's present one, not only the one set there.
     pub tells_own_mac: bool,
+    /// An address set through the PF reaches the VF's interface at once, not only when its driver starts anew.
+    pub pushes_mac: bool,
     /// A VF whose address was set through the PF may not change it, unless trusted (corrections K1).
     pub marks_mac: bool,
 }
@@ -67,10 +71,12 @@ impl FakeDriver {
             ignores: Vec::new(),
             dot1ad: false,
             min_rate: false,
+            max_rate: Some(1000),
             zero_mac: true,
             tells_trust: true,
             tells_spoof_check: true,
             tells_own_mac: true,
+            pushes_mac: false,
             marks_mac: true,
         }
     }
@@ -83,10 +89,12 @@ impl FakeDriver {
             ignores: Vec::new(),
             dot1ad: true,
             min_rate: true,
+            max_rate: None,
             zero_mac: true,
             tells_trust: true,
             tells_spoof_check: true,
             tells_own_mac: false,
+            pushes_mac: true,
             marks_mac: false,
         }
     }
@@ -123,7 +131,9 @@ impl FakeDriver {
 
     /// The kernel itself refuses a limit below the guarantee.
     fn accepts(&self, rate: Rate) -> bool {
-        (rate.max == 0 || rate.max >= rate.min) && (rate.min == 0 || self.min_rate)
+        let ordered = rate.max == 0 || rate.max >= rate.min;
+        let within = self.max_rate.is_none_or(|limit| rate.max <= limit);
+        ordered && within && (rate.min == 0 || self.min_rate)
     }
 
     pub(super) fn told(&self, mut state: VfState) -> VfState {

@@ -112,9 +112,10 @@ impl FakePf {
         }
         self.driver.check(attribute)?;
         let ignored = self.driver.ignores.contains(&kind);
+        let pushes = self.driver.pushes_mac;
         let vf = self.vf_mut(id)?;
         if !ignored {
-            vf.set(attribute);
+            vf.set(attribute, pushes);
         }
         Ok(())
     }
@@ -166,14 +167,14 @@ impl FakeVf {
         }
     }
 
-    fn set(&mut self, attribute: VfAttribute) {
+    fn set(&mut self, attribute: VfAttribute, pushes_mac: bool) {
         let state = &mut self.state;
         match attribute {
             VfAttribute::Mac(mac) => {
                 // Zero takes the mark away; the VF goes on with the address it has.
                 self.mac_set_by_pf = !mac.is_zero();
                 state.mac = mac;
-                if !mac.is_zero() {
+                if pushes_mac && !mac.is_zero() {
                     self.own_mac = mac;
                 }
             }

@@ -69,6 +69,9 @@ fn a_path_that_is_no_namespace_is_refused() {
             .ends_with("plain: exists, but is no network namespace"),
         "{error}"
     );
+    let fifo = directory.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+    assert_eq!(NetNs::open(&fifo).unwrap_err().kind(), Kind::Invalid);
     let error = NetNs::open(directory.path().join("missing")).unwrap_err();
     assert_eq!(error.kind(), Kind::NotFound);
 }

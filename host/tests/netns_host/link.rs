@@ -73,6 +73,17 @@ fn software_links_have_no_device_behind_them() {
 }
 
 #[test]
+fn the_driver_of_a_link_is_told_in_the_namespace_of_the_socket() {
+    let outside = own_netlink();
+    let pod = fresh();
+    let mut inside = pod.netns.netlink().unwrap();
+    pair(&mut inside, "net1", "peer");
+    let link = inside.link_by_name("net1").unwrap().unwrap();
+    assert_eq!(inside.driver(&link).as_deref(), Some("veth"));
+    assert_eq!(outside.driver(&link), None);
+}
+
+#[test]
 fn one_message_moves_renames_and_sets_address_mtu_and_up() {
     let mut netlink = own_netlink();
     let pod = fresh();

@@ -48,7 +48,7 @@ fn an_error_names_attribute_value_vf_and_pf() {
         .unwrap_err();
     assert_eq!(
         error.to_string(),
-        "set link state enable on vf 3 of ens1f0 (0000:3b:00.0)"
+        "set link state on vf 3 of ens1f0 (0000:3b:00.0) to enable"
     );
     assert_eq!(error.kind(), Kind::Unsupported);
 }
@@ -83,7 +83,9 @@ fn an_address_set_through_the_pf_pins_the_vfs_own_address_unless_trusted() {
 #[test]
 fn a_zero_address_clears_the_mark_and_the_vf_keeps_its_address() {
     let (mut fake, pf) = fake(FakeDriver::igb());
-    fake.set_vf(&pf, 2, &[VfAttribute::Mac(MAC)]).unwrap();
+    fake.set_own_mac(2, MAC).unwrap();
+    fake.set_vf(&pf, 2, &[VfAttribute::Mac(OTHER)]).unwrap();
+    assert_eq!(fake.own_mac(2), MAC);
     fake.set_vf(&pf, 2, &[VfAttribute::Mac(MacAddress::ZERO)])
         .unwrap();
     assert_eq!(fake.own_mac(2), MAC);
@@ -123,4 +125,16 @@ fn a_setting_that_is_ignored_does_not_hold_afterwards() {
     fake.set_vf(&pf, 0, &[wanted]).unwrap();
     let state = fake.vf(&pf, 0).unwrap().unwrap();
     assert_eq!(wanted.holds(&state), Some(false));
+}
+
+#[test]
+fn a_limit_beyond_the_port_or_below_the_guarantee_is_refused() {
+    let (mut igb, pf) = fake(FakeDriver::igb());
+    let set = |fake: &mut FakePf, min, max| {
+        fake.set_vf(&pf, 0, &[VfAttribute::Rate(Rate { min, max })])
+            .is_ok()
+    };
+    assert!(set(&mut igb, 0, 1000) && !set(&mut igb, 0, 1001));
+    let (mut full, _) = fake(FakeDriver::full());
+    assert!(set(&mut full, 10, 100) && set(&mut full, 10, 0) && !set(&mut full, 100, 10));
 }
