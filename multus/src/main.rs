@@ -1,2 +1,80 @@
-//! placeholder
-fn main() {}
+//! `multus-daemon`: command line, environment and exit status.
+#![expect(
+    clippy::disallowed_methods,
+    reason = "boundary: the environment is read here and handed down"
+)]
+
+use std::io::{Read, Write};
+use std::process::ExitCode;
+use std::time::Duration;
+
+use anyhow::Context;
+use clap::Parser;
+use multus::args::{Cli, Command, Options};
+use multus::config::Config;
+use multus::{daemon, logging, oneshot};
+use tracing::error;
+
+fn main() -> ExitCode {
+    let cli = Cli::parse();
+    match run(cli) {
+        Ok(code) => code,
+        Err(error) => {
+            logging::start(tracing::level_filters::LevelFilter::ERROR);
+            error!("{error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+    let config = daemon::read_config(&cli.options)?;
+    start_log(&cli.options, &config)?;
+    let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
+        && std::env::var_os("KUBERNETES_SERVICE_PORT").is_some();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .max_blocking_threads(8)
+        .thread_keep_alive(Duration::from_secs(2))
+        .build()
+        .context("start the runtime")?;
+    match cli.command {
+        None => {
+            runtime.block_on(daemon::run(cli.options, config, in_cluster))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(command) => one_shot(&runtime, command, &cli.options, config, in_cluster),
+    }
+}
+
+fn one_shot(
+    runtime: &tokio::runtime::Runtime,
+    command: Command,
+    options: &Options,
+    config: Config,
+    in_cluster: bool,
+) -> anyhow::Result<ExitCode> {
+    let mut input = Vec::new();
+    std::io::stdin()
+        .read_to_end(&mut input)
+        .context("read stdin")?;
+    let output = runtime.block_on(oneshot::run(command, &input, options, config, in_cluster));
+    let mut stdout = std::io::stdout();
+    stdout
+        .write_all(output.text.as_bytes())
+        .and_then(|()| stdout.flush())
+        .context("write stdout")?;
+    Ok(if output.success {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    })
+}
+
+fn start_log(options: &Options, config: &Config) -> anyhow::Result<()> {
+    let word = options.log_level.as_deref().unwrap_or(&config.log_level);
+    let level = logging::level(word)
+        .with_context(|| format!("log level {word:?}: use error, warn, info, debug or trace"))?;
+    logging::start(level);
+    Ok(())
+}

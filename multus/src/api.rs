@@ -1,0 +1,85 @@
+//! The Kubernetes API: the only modules that know `kube`.
+//!
+//! Watches keep a trimmed copy of this node's pods and of all NADs; what a watch has not delivered
+//! yet is asked for directly. Nothing here decides anything.
+
+use std::path::{Path, PathBuf};
+
+use kube::config::{KubeConfigOptions, Kubeconfig};
+use kube::{Client, Config};
+
+pub mod event;
+pub mod nad;
+pub mod pod;
+pub mod status;
+pub mod watch;
+
+/// Why there is no API client.
+#[derive(Debug, thiserror::Error)]
+pub enum ConnectError {
+    /// The kubeconfig is missing or wrong.
+    #[error("read the kubeconfig {path}", path = path.display())]
+    Kubeconfig {
+        /// The file.
+        path: PathBuf,
+        /// What kube says about it.
+        #[source]
+        source: Box<kube::config::KubeconfigError>,
+    },
+    /// The service account of the pod cannot be used.
+    #[error("read the service account of this pod")]
+    InCluster(#[source] Box<kube::config::InClusterError>),
+    /// TLS or authentication settings cannot be used.
+    #[error("prepare the API client")]
+    Client(#[source] Box<kube::Error>),
+}
+
+/// Where the API server is.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Location {
+    /// A kubeconfig file.
+    Kubeconfig(PathBuf),
+    /// The service account mounted into this pod.
+    InCluster,
+}
+
+impl Location {
+    /// A kubeconfig if one is named, else the service account if this is a pod, else none
+    /// (spec/multus.md §1.1, key `kubeconfig`).
+    pub fn choose(kubeconfig: Option<&Path>, in_cluster: bool) -> Option<Self> {
+        match kubeconfig {
+            Some(path) if !path.as_os_str().is_empty() => {
+                Some(Self::Kubeconfig(path.to_path_buf()))
+            }
+            _ => in_cluster.then_some(Self::InCluster),
+        }
+    }
+
+    /// A client for it. Nothing is sent yet; `http` and `https` servers both work.
+    pub async fn connect(&self) -> Result<Client, ConnectError> {
+        let config = match self {
+            Self::Kubeconfig(path) => {
+                let fail = |source| ConnectError::Kubeconfig {
+                    path: path.clone(),
+                    source: Box::new(source),
+                };
+                let kubeconfig = Kubeconfig::read_from(path).map_err(fail)?;
+                Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+                    .await
+                    .map_err(fail)?
+            }
+            Self::InCluster => {
+                Config::incluster().map_err(|source| ConnectError::InCluster(Box::new(source)))?
+            }
+        };
+        Client::try_from(config).map_err(|source| ConnectError::Client(Box::new(source)))
+    }
+}
+
+/// HTTP status of an answer that is an API error; 0 when there was no answer.
+pub fn code(error: &kube::Error) -> u16 {
+    match error {
+        kube::Error::Api(status) => status.code,
+        _ => 0,
+    }
+}

@@ -1,0 +1,249 @@
+//! The daemon: wiring of watches, queues and server, from start to SIGTERM.
+//!
+//! Invariant: no signal and no failure here touches the CNI configuration (spec/ecosystem.md §6.3 I3).
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::AtomicBool;
+use std::time::Duration;
+
+use anyhow::Context;
+use cni::runtime::cache::Cache;
+use host::file;
+use kube::runtime::reflector;
+use kube::runtime::watcher::Event;
+use kube::{Api, Client};
+use nix::unistd::Uid;
+use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::{mpsc, watch};
+use tracing::{error, info, warn};
+
+use crate::api::event::Events;
+use crate::api::nad::NetworkAttachmentDefinition;
+use crate::api::pod::Pod;
+use crate::api::{Location, nad, pod};
+use crate::args::Options;
+use crate::config::Config;
+use crate::known::Nad;
+use crate::kubelet::Kubelet;
+use crate::nads::{Change, NadFiles};
+use crate::outbox::Outbox;
+use crate::plain::{Changed, PlainPods};
+use crate::primary;
+use crate::server::Server;
+use crate::server::socket::Socket;
+use crate::service::Service;
+use crate::sources::Sources;
+
+/// Pause between attempts to read the API credentials.
+const RETRY: Duration = Duration::from_secs(5);
+
+/// Serves until SIGTERM or SIGINT. `in_cluster`: this process runs in a pod with a service account.
+pub async fn run(options: Options, config: Config, in_cluster: bool) -> anyhow::Result<()> {
+    let (stop, stopped) = watch::channel(false);
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let mut interrupt = signal(SignalKind::interrupt()).context("listen for SIGINT")?;
+    let signals = async move {
+        tokio::select! {
+            _ = terminate.recv() => {}
+            _ = interrupt.recv() => {}
+        }
+        info!("stopping");
+        stop.send_replace(true);
+    };
+    let serving = serve(options, config, in_cluster, stopped.clone());
+    let mut stopped = stopped;
+    tokio::spawn(signals);
+    tokio::select! {
+        result = serving => result,
+        // Before the socket exists there is nothing to end in order.
+        () = async {
+            let _ended = stopped.wait_for(|stop| *stop).await;
+            tokio::time::sleep(Duration::from_secs(4)).await;
+        } => Ok(()),
+    }
+}
+
+async fn serve(
+    options: Options,
+    config: Config,
+    in_cluster: bool,
+    stop: watch::Receiver<bool>,
+) -> anyhow::Result<()> {
+    let Some(client) = connect(&options, in_cluster, stop.clone()).await else {
+        return Ok(());
+    };
+    let state = config.cni_dir.clone();
+    let node = options.node_name.clone().unwrap_or_default();
+    let socket_dir = options
+        .socket_dir
+        .clone()
+        .unwrap_or_else(|| config.socket_dir.clone());
+    let events = Arc::new(Events::default());
+    let nad_files = NadFiles::new(state.join("nads"));
+    let (pods, pod_writer) = reflector::store();
+    let (nads, nad_writer) = reflector::store();
+    let service = Arc::new(Service {
+        config,
+        devinfo_dir: options.devinfo_dir.clone(),
+        sources: Sources {
+            client: client.clone(),
+            pods: Some(pods.clone()),
+            nads: Some(nads),
+            nad_files: nad_files.clone(),
+            kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
+        },
+        events: Arc::clone(&events),
+    });
+    let mut outbox = None;
+    if let Some(client) = client {
+        let queue = Outbox::new(state.join("reports"), client.clone());
+        queue.resume().context("take up unwritten network-status")?;
+        outbox = Some(Arc::clone(&queue));
+        let plain = PlainPods {
+            service: Arc::clone(&service),
+            outbox: queue,
+            pods,
+            cache: Cache::new(&options.runtime_cache_dir),
+        };
+        let (tell, changed) = mpsc::unbounded_channel();
+        tokio::spawn(plain.follow(changed));
+        follow_pods(&client, &node, pod_writer, tell);
+        follow_nads(&client, nad_writer, nad_files, Arc::clone(&service));
+        tokio::spawn(async move { events.send(&client, &node).await });
+    }
+    let socket = Socket::bind(&socket_dir, Uid::effective()).context("listen")?;
+    info!(socket = %socket.path().display(), "serving");
+    let ready = Arc::new(AtomicBool::new(true));
+    Server::new(service, outbox, ready)
+        .serve(socket, stop)
+        .await;
+    Ok(())
+}
+
+/// The API client; the inner `None` if no API server is configured, the outer one if stopped first.
+async fn connect(
+    options: &Options,
+    in_cluster: bool,
+    mut stop: watch::Receiver<bool>,
+) -> Option<Option<Client>> {
+    let Some(location) = Location::choose(options.kubeconfig.as_deref(), in_cluster) else {
+        error!("no API server: set --kubeconfig, or run in a pod with a service account");
+        return Some(None);
+    };
+    loop {
+        match location.connect().await {
+            Ok(client) => return Some(Some(client)),
+            Err(error) => {
+                error!(error = cni::error::chain(&error), "no API client yet");
+            }
+        }
+        tokio::select! {
+            () = tokio::time::sleep(RETRY) => {}
+            _ = stop.wait_for(|stop| *stop) => return None,
+        }
+    }
+}
+
+fn follow_pods(
+    client: &Client,
+    node: &str,
+    store: reflector::store::Writer<Pod>,
+    tell: mpsc::UnboundedSender<Changed>,
+) {
+    if node.is_empty() {
+        warn!(
+            "no node name: set MULTUS_NODE_NAME; pods are not watched, plain pods get no network-status"
+        );
+        return;
+    }
+    let selector = format!("spec.nodeName={node}");
+    let api = Api::all(client.clone());
+    let seen = move |event: &Event<Pod>| {
+        if let Event::Apply(pod) | Event::InitApply(pod) = event
+            && crate::plain::lacks_status(pod)
+        {
+            let meta = &pod.metadata;
+            // The receiver lives as long as the process.
+            let _sent = tell.send((
+                meta.namespace.clone().unwrap_or_default(),
+                meta.name.clone().unwrap_or_default(),
+            ));
+        }
+    };
+    tokio::spawn(async move {
+        crate::api::watch::follow(api, &selector, pod::trim, store, seen).await;
+    });
+}
+
+fn follow_nads(
+    client: &Client,
+    store: reflector::store::Writer<NetworkAttachmentDefinition>,
+    files: NadFiles,
+    service: Arc<Service>,
+) {
+    let (tell, mut changes) = mpsc::unbounded_channel::<Change>();
+    let api = Api::all(client.clone());
+    let mut all = BTreeMap::new();
+    let seen = move |event: &Event<NetworkAttachmentDefinition>| {
+        let change = match event {
+            Event::Init => {
+                all.clear();
+                return;
+            }
+            Event::InitApply(nad) => {
+                all.extend([nad.facts()]);
+                return;
+            }
+            Event::InitDone => Change::All(std::mem::take(&mut all)),
+            Event::Apply(nad) => {
+                let (key, nad) = nad.facts();
+                Change::Put(key, nad)
+            }
+            Event::Delete(nad) => Change::Remove(nad.facts().0),
+        };
+        let _sent = tell.send(change);
+    };
+    tokio::spawn(async move {
+        crate::api::watch::follow(api, "", nad::trim, store, seen).await;
+    });
+    tokio::spawn(async move {
+        while let Some(change) = changes.recv().await {
+            let (files, service) = (files.clone(), Arc::clone(&service));
+            let stored = tokio::task::spawn_blocking(move || {
+                keep_primary(&service, &change);
+                files.apply(change)
+            });
+            if let Ok(Err(error)) = stored.await {
+                warn!(error = cni::error::chain(&error), "copy of the NADs");
+            }
+        }
+    });
+}
+
+/// A changed NAD that is the default network of the installed configuration is kept for the plugin.
+fn keep_primary(service: &Service, change: &Change) {
+    let config = &service.config;
+    let installed = cni::conf_dir::first(&config.cni_config_dir)
+        .ok()
+        .and_then(|list| crate::plain::own_configuration(&list))
+        .and_then(|bytes| config.overlaid(&bytes).ok());
+    let Some(kept) = installed.as_ref().and_then(primary::wanted) else {
+        return;
+    };
+    let found: Option<&Nad> = match change {
+        Change::Put(key, nad) => (*key == kept.key).then_some(nad),
+        Change::All(all) => all.get(&kept.key),
+        Change::Remove(_) => None,
+    };
+    if let Some(nad) = found {
+        primary::keep(&kept, nad);
+    }
+}
+
+/// The daemon's configuration file, which may be absent.
+pub fn read_config(options: &Options) -> anyhow::Result<Config> {
+    let bytes = file::read(&options.config).context("read the daemon configuration")?;
+    Config::parse(bytes.as_deref())
+        .with_context(|| format!("daemon configuration {}", options.config.display()))
+}

@@ -1,0 +1,185 @@
+//! network-status on its way to the API server: accepted means kept until written.
+//!
+//! An entry is a file until the API server took it or the pod is gone, so neither an API outage nor
+//! a restart of the daemon loses it. Of several entries for one pod only the newest counts.
+
+use std::collections::HashMap;
+use std::path::PathBuf;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use host::file::{self, Durability};
+use kube::Client;
+use multus_plugin::wire::PodRef;
+use serde::{Deserialize, Serialize};
+use tokio::sync::Semaphore;
+use tracing::{debug, info, warn};
+
+use crate::api::status::{self, Written};
+
+/// Patches at the same time.
+const AT_ONCE: usize = 8;
+/// First and longest pause between attempts.
+const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+
+/// A status to be written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Entry {
+    /// The pod, with the UID that it must have.
+    pub pod: PodRef,
+    /// Value of the annotation.
+    pub value: String,
+}
+
+/// What waits to be written.
+pub struct Outbox {
+    dir: PathBuf,
+    client: Client,
+    slots: Semaphore,
+    waiting: Mutex<HashMap<(String, String), Waiting>>,
+}
+
+impl std::fmt::Debug for Outbox {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Outbox")
+            .field("dir", &self.dir)
+            .field("waiting", &self.waiting)
+            .finish_non_exhaustive()
+    }
+}
+
+#[derive(Debug)]
+struct Waiting {
+    number: u64,
+    value: String,
+}
+
+impl Outbox {
+    /// An outbox with its files in `dir`.
+    pub fn new(dir: PathBuf, client: Client) -> Arc<Self> {
+        Arc::new(Self {
+            dir,
+            client,
+            slots: Semaphore::new(AT_ONCE),
+            waiting: Mutex::default(),
+        })
+    }
+
+    /// Takes up what an earlier process left.
+    pub fn resume(self: &Arc<Self>) -> Result<(), host::error::Error> {
+        for name in file::list(&self.dir)? {
+            match file::read_record::<Entry>(&self.dir.join(&name)) {
+                Ok(Some(entry)) => self.spawn(entry, Some(name)),
+                Ok(None) => {}
+                Err(error) => {
+                    warn!(
+                        error = cni::error::chain(&error),
+                        "stored network-status dropped"
+                    );
+                    file::remove(&self.dir.join(&name))?;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Keeps the entry and writes it as soon as possible.
+    pub fn accept(self: &Arc<Self>, entry: Entry) -> Result<(), host::error::Error> {
+        file::create_dir(&self.dir, file::PRIVATE_DIR)?;
+        let name = file_name(&entry.pod);
+        file::write_record(&self.dir.join(&name), &entry, Durability::Process)?;
+        self.spawn(entry, Some(name));
+        Ok(())
+    }
+
+    /// Writes the entry as soon as possible, without a file: for what can be derived again.
+    pub fn offer(self: &Arc<Self>, entry: Entry) {
+        let same = self
+            .lock()
+            .get(&key(&entry.pod))
+            .is_some_and(|waiting| waiting.value == entry.value);
+        if !same {
+            self.spawn(entry, None);
+        }
+    }
+
+    /// Number of entries that are not written yet.
+    pub fn waiting(&self) -> usize {
+        self.lock().len()
+    }
+
+    fn spawn(self: &Arc<Self>, entry: Entry, file: Option<String>) {
+        let number = {
+            let mut waiting = self.lock();
+            let number = waiting.get(&key(&entry.pod)).map_or(0, |w| w.number + 1);
+            let value = entry.value.clone();
+            waiting.insert(key(&entry.pod), Waiting { number, value });
+            number
+        };
+        let outbox = Arc::clone(self);
+        tokio::spawn(async move { outbox.deliver(&entry, number, file).await });
+    }
+
+    async fn deliver(&self, entry: &Entry, number: u64, file: Option<String>) {
+        let pod = &entry.pod;
+        let mut pause = PAUSES.0;
+        loop {
+            {
+                let _slot = self.slots.acquire().await;
+                if !self.is_newest(pod, number) {
+                    return;
+                }
+                match status::write(&self.client, pod, &entry.value).await {
+                    Ok(Written::Yes) => {
+                        debug!(%pod, "network-status written");
+                        break;
+                    }
+                    Ok(Written::PodGone) => {
+                        info!(%pod, "network-status not written, the pod is gone");
+                        break;
+                    }
+                    Err(error) => {
+                        let error = cni::error::chain(&error);
+                        if pause == PAUSES.0 {
+                            warn!(%pod, error, "network-status will be written later");
+                        } else {
+                            debug!(%pod, error, "network-status");
+                        }
+                    }
+                }
+            }
+            tokio::time::sleep(pause).await;
+            pause = (pause * 2).min(PAUSES.1);
+        }
+        let mut waiting = self.lock();
+        if waiting.get(&key(pod)).is_some_and(|w| w.number == number) {
+            waiting.remove(&key(pod));
+            // Under the lock: a newer entry would have written the same file.
+            if let Some(name) = file
+                && let Err(error) = file::remove(&self.dir.join(name))
+            {
+                warn!(%pod, error = cni::error::chain(&error), "written network-status");
+            }
+        }
+    }
+
+    fn is_newest(&self, pod: &PodRef, number: u64) -> bool {
+        self.lock()
+            .get(&key(pod))
+            .is_some_and(|waiting| waiting.number == number)
+    }
+
+    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Waiting>> {
+        self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+fn key(pod: &PodRef) -> (String, String) {
+    (pod.namespace.clone(), pod.name.clone())
+}
+
+/// `_` occurs in neither part.
+fn file_name(pod: &PodRef) -> String {
+    let safe = |text: &str| text.replace(['/', '_'], "-");
+    format!("{}_{}.json", safe(&pod.namespace), safe(&pod.name))
+}

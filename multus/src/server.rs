@@ -1,0 +1,239 @@
+//! The daemon's HTTP over its unix socket: `/plan`, `/report`, `/healthz`, `/readyz`.
+//!
+//! One request per connection. Work is bounded by the connection limit; health answers are not, so
+//! that a busy daemon does not look dead.
+
+use std::convert::Infallible;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
+
+use cni::error::code;
+use cni::version::Version;
+use http_body_util::{BodyExt, Full, Limited};
+use hyper::body::{Bytes, Incoming};
+use hyper::header::{ALLOW, CONTENT_TYPE};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::{TokioIo, TokioTimer};
+use multus_plugin::wire::{PLAN_PATH, REPORT_PATH};
+use serde::de::DeserializeOwned;
+use tokio::net::UnixStream;
+use tokio::sync::{Semaphore, watch};
+use tokio::task::JoinSet;
+use tracing::{debug, info, warn};
+
+use crate::outbox::{Entry, Outbox};
+use crate::service::{Service, not_ready};
+use socket::Socket;
+
+pub mod socket;
+
+/// Open connections, busy or waiting; further ones wait in the kernel.
+const CONNECTIONS: usize = 1024;
+/// Largest request taken.
+const LARGEST: usize = 4 << 20;
+/// A client that sends its request slower than this is dropped.
+const HEADERS: Duration = Duration::from_secs(5);
+/// What open requests get to end after a stop.
+const GRACE: Duration = Duration::from_secs(2);
+
+/// The server's parts.
+#[derive(Debug)]
+pub struct Server {
+    service: Arc<Service>,
+    outbox: Option<Arc<Outbox>>,
+    ready: Arc<AtomicBool>,
+    work: Semaphore,
+}
+
+impl Server {
+    /// A server for `service`. `outbox` is `None` without an API server: then no report is accepted.
+    /// `ready` is what `/readyz` tells.
+    pub fn new(
+        service: Arc<Service>,
+        outbox: Option<Arc<Outbox>>,
+        ready: Arc<AtomicBool>,
+    ) -> Arc<Self> {
+        let work = Semaphore::new(service.config.connection_limit);
+        Arc::new(Self {
+            service,
+            outbox,
+            ready,
+            work,
+        })
+    }
+
+    /// Serves until `stop` becomes true; then lets open requests end.
+    pub async fn serve(self: Arc<Self>, socket: Socket, mut stop: watch::Receiver<bool>) {
+        let connections = Arc::new(Semaphore::new(CONNECTIONS));
+        let mut open = JoinSet::new();
+        loop {
+            let next = tokio::select! {
+                _ = stop.wait_for(|stop| *stop) => break,
+                Some(_) = open.join_next() => continue,
+                next = accept(&socket, &connections) => next,
+            };
+            let Some((stream, slot)) = next else {
+                continue;
+            };
+            let server = Arc::clone(&self);
+            open.spawn(async move {
+                let _slot = slot;
+                server.connection(stream).await;
+            });
+        }
+        self.ready.store(false, Ordering::Relaxed);
+        drop(socket);
+        let ended = async { while open.join_next().await.is_some() {} };
+        if tokio::time::timeout(GRACE, ended).await.is_err() {
+            warn!("requests cut off at stop");
+        }
+        info!("stopped serving");
+    }
+
+    async fn connection(self: Arc<Self>, stream: UnixStream) {
+        let service = service_fn(|request| {
+            let server = Arc::clone(&self);
+            async move { Ok::<_, Infallible>(server.answer(request).await) }
+        });
+        let served = http1::Builder::new()
+            .timer(TokioTimer::new())
+            .header_read_timeout(HEADERS)
+            .keep_alive(false)
+            .max_buf_size(64 << 10)
+            .serve_connection(TokioIo::new(stream), service)
+            .await;
+        if let Err(error) = served {
+            debug!(error = cni::error::chain(&error), "connection");
+        }
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+        let (parts, body) = request.into_parts();
+        match (parts.uri.path(), &parts.method) {
+            ("/healthz", &Method::GET | &Method::POST) => text(StatusCode::OK, "ok"),
+            ("/readyz", &Method::GET | &Method::POST) if self.ready.load(Ordering::Relaxed) => {
+                text(StatusCode::OK, "ok")
+            }
+            ("/readyz", &Method::GET | &Method::POST) => {
+                text(StatusCode::INTERNAL_SERVER_ERROR, "not ready")
+            }
+            (PLAN_PATH, &Method::POST) => self.plan(body).await,
+            (REPORT_PATH, &Method::POST) => self.report(body).await,
+            ("/delegate" | "/cni", _) => refusal(
+                StatusCode::NOT_IMPLEMENTED,
+                &cni::Error::new(
+                    code::INTERNAL,
+                    "this daemon plans and executes nothing: delegates are run by the multus plugin on the host",
+                ),
+            ),
+            (PLAN_PATH | REPORT_PATH, _) => not_allowed("POST"),
+            ("/healthz" | "/readyz", _) => not_allowed("GET, POST"),
+            _ => text(StatusCode::NOT_FOUND, "no such endpoint"),
+        }
+    }
+
+    async fn plan(&self, body: Incoming) -> Response<Full<Bytes>> {
+        let request = match read(body).await {
+            Ok(request) => request,
+            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
+        };
+        let _turn = self.work.acquire().await;
+        match self.service.plan(&request).await {
+            Ok(plan) => json(&plan),
+            Err(error) if error.code == code::TRY_AGAIN_LATER => {
+                refusal(StatusCode::SERVICE_UNAVAILABLE, &error)
+            }
+            Err(error) => refusal(StatusCode::BAD_REQUEST, &error),
+        }
+    }
+
+    async fn report(&self, body: Incoming) -> Response<Full<Bytes>> {
+        let report = match read(body).await {
+            Ok(report) => report,
+            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
+        };
+        let outcome = match self.service.read_report(&report) {
+            Ok(outcome) => outcome,
+            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
+        };
+        if let Some(value) = outcome.status {
+            let pod = report.pod.clone();
+            let accepted = match &self.outbox {
+                Some(outbox) => outbox
+                    .accept(Entry { pod, value })
+                    .map_err(|error| cni::error::chain(&error)),
+                None => Err("no API server is configured".to_owned()),
+            };
+            if let Err(cause) = accepted {
+                let text = format!("take the network-status of pod {}: {cause}", report.pod);
+                return refusal(StatusCode::SERVICE_UNAVAILABLE, &not_ready(text));
+            }
+        }
+        json(&serde_json::json!({}))
+    }
+}
+
+async fn accept(
+    socket: &Socket,
+    connections: &Arc<Semaphore>,
+) -> Option<(UnixStream, tokio::sync::OwnedSemaphorePermit)> {
+    let slot = Arc::clone(connections).acquire_owned().await.ok()?;
+    match socket.accept().await {
+        Ok(stream) => Some((stream, slot)),
+        Err(error) => {
+            warn!(error = cni::error::chain(&error), "accept");
+            // Out of descriptors, mostly: without a pause this would spin.
+            tokio::time::sleep(Duration::from_millis(20)).await;
+            None
+        }
+    }
+}
+
+async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, cni::Error> {
+    let bytes = Limited::new(body, LARGEST)
+        .collect()
+        .await
+        .map_err(|error| cni::Error::new(code::IO, format!("read the request: {error}")))?
+        .to_bytes();
+    serde_json::from_slice(&bytes)
+        .map_err(|error| cni::Error::new(code::DECODE, format!("parse the request: {error}")))
+}
+
+fn json<T: serde::Serialize>(value: &T) -> Response<Full<Bytes>> {
+    match serde_json::to_vec(value) {
+        Ok(bytes) => respond(StatusCode::OK, "application/json", bytes),
+        Err(error) => refusal(
+            StatusCode::INTERNAL_SERVER_ERROR,
+            &cni::Error::new(code::INTERNAL, format!("print the answer: {error}")),
+        ),
+    }
+}
+
+fn refusal(status: StatusCode, error: &cni::Error) -> Response<Full<Bytes>> {
+    let text = error.to_json(Version::CURRENT);
+    respond(status, "application/json", text.into_bytes())
+}
+
+fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
+    respond(status, "text/plain", format!("{text}\n").into_bytes())
+}
+
+fn not_allowed(methods: &'static str) -> Response<Full<Bytes>> {
+    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use another method");
+    response
+        .headers_mut()
+        .insert(ALLOW, hyper::header::HeaderValue::from_static(methods));
+    response
+}
+
+fn respond(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
+    let mut response = Response::new(Full::new(Bytes::from(body)));
+    *response.status_mut() = status;
+    response
+        .headers_mut()
+        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
+    response
+}
