@@ -117,8 +117,9 @@ impl Netlink {
         })
     }
 
-    /// Waits until no address of the link is tentative, at most `within`. Optimistic addresses are usable and not
-    /// waited for. `watch` must have been opened in the same namespace with `Group::Addresses`.
+    /// Waits until no address of the link is tentative, at most `within`. Not waited for: optimistic addresses, which
+    /// are usable, and link-local ones, which the kernel makes when a link comes up and which take a second or two.
+    /// `watch` must have been opened in the same namespace with `Group::Addresses`.
     pub fn wait_for_dad(&mut self, watch: &mut Watch, index: u32, within: Duration) -> Result<Dad> {
         let mut open = Vec::new();
         let outcome = watch.until(within, || {
@@ -128,7 +129,7 @@ impl Netlink {
                 picked.map(|address| address.net.addr()).collect::<Vec<_>>()
             };
             let duplicate = pick(|address| address.duplicate);
-            open = pick(|address| address.tentative && !address.optimistic && !address.duplicate);
+            open = pick(Address::is_awaited);
             Ok(match (duplicate.is_empty(), open.is_empty()) {
                 (false, _) => Some(Dad::Duplicate(duplicate)),
                 (true, true) => Some(Dad::Done),
@@ -136,6 +137,14 @@ impl Netlink {
             })
         })?;
         Ok(outcome.unwrap_or(Dad::Tentative(open)))
+    }
+}
+
+impl Address {
+    const LINK_LOCAL: u8 = 253;
+
+    fn is_awaited(&self) -> bool {
+        self.tentative && !self.optimistic && !self.duplicate && self.scope != Self::LINK_LOCAL
     }
 }
 

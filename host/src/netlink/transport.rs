@@ -128,18 +128,11 @@ impl Transport {
     }
 
     fn collect(&mut self) -> std::result::Result<Option<Vec<Reply>>, Failure> {
-        let mut replies = Vec::new();
-        let mut interrupted = false;
+        let mut dump = Dump::default();
         loop {
             for message in self.receive()? {
-                interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
-                match message.kind {
-                    NLMSG_ERROR => acknowledgement(&message)?,
-                    NLMSG_DONE => {
-                        done(&message)?;
-                        return Ok((!interrupted).then_some(replies));
-                    }
-                    _ => replies.push(message.into()),
+                if dump.take(message)? {
+                    return Ok(dump.finish());
                 }
             }
         }
@@ -174,6 +167,33 @@ impl Transport {
         let mut messages = split(&datagram)?;
         messages.retain(|message| message.sequence == self.sequence);
         Ok(messages)
+    }
+}
+
+/// The messages of one dump.
+#[derive(Default)]
+struct Dump {
+    replies: Vec<Reply>,
+    interrupted: bool,
+}
+
+impl Dump {
+    /// True when the dump is complete.
+    fn take(&mut self, message: Message) -> std::result::Result<bool, Failure> {
+        self.interrupted |= message.flags & NLM_F_DUMP_INTR != 0;
+        match message.kind {
+            NLMSG_ERROR => acknowledgement(&message).map(|()| false),
+            NLMSG_DONE => done(&message).map(|()| true),
+            _ => {
+                self.replies.push(message.into());
+                Ok(false)
+            }
+        }
+    }
+
+    /// `None` if the list changed while the kernel wrote it: entries may be missing or double.
+    fn finish(self) -> Option<Vec<Reply>> {
+        (!self.interrupted).then_some(self.replies)
     }
 }
 

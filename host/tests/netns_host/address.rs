@@ -145,3 +145,26 @@ fn without_a_carrier_an_address_is_told_as_tentative_when_the_time_is_over() {
         .unwrap();
     assert_eq!(outcome, Dad::Tentative(vec!["fd00::1".parse().unwrap()]));
 }
+
+#[test]
+fn neither_link_local_nor_optimistic_addresses_are_waited_for() {
+    let mut netlink = own_netlink();
+    let pod = fresh();
+    let (veth, peer) = pair(&mut netlink, "one", "other");
+    let (mut inside, index) = connect(&mut netlink, veth, peer, &pod.netns);
+    let key = ["net", "ipv6", "conf", "other", "optimistic_dad"];
+    let enable = || host::sysctl::write(std::path::Path::new("/proc"), &key, "1");
+    pod.netns.run(enable).unwrap().unwrap();
+    let mut watch = pod.netns.watch(&[Group::Addresses]).unwrap();
+    let mut new = address("fd00::1/64");
+    new.detection = Detection::Optimistic;
+    inside.add_address(index, new).unwrap();
+    let open = inside.addresses(Some(index)).unwrap();
+    assert!(open.iter().any(|one| one.tentative), "{open:?}");
+    assert_eq!(
+        inside
+            .wait_for_dad(&mut watch, index, Duration::ZERO)
+            .unwrap(),
+        Dad::Done
+    );
+}

@@ -67,3 +67,25 @@ fn a_cut_datagram_is_an_error_and_no_panic() {
     assert!(split(&[200, 0, 0, 0, 2, 0, 0, 0, 1, 0, 0, 0, 0, 0, 0, 0]).is_err());
     assert_eq!(split(&[]).map(|messages| messages.len()).ok(), Some(0));
 }
+
+/// Two links and the end of a dump, the links with `flags`.
+fn dumped(flags: u16) -> Option<usize> {
+    let mut dump = Dump::default();
+    for (kind, flags) in [(16, 0), (16, flags), (NLMSG_DONE, 0)] {
+        let message = Message {
+            kind,
+            flags: flags | NLM_F_MULTIPART,
+            sequence: 1,
+            payload: Vec::new(),
+        };
+        let complete = dump.take(message).is_ok_and(|complete| complete);
+        assert_eq!(complete, kind == NLMSG_DONE);
+    }
+    dump.finish().map(|replies| replies.len())
+}
+
+#[test]
+fn a_dump_that_changed_on_the_way_is_not_used() {
+    assert_eq!(dumped(0), Some(2));
+    assert_eq!(dumped(NLM_F_DUMP_INTR), None);
+}
