@@ -143,13 +143,11 @@ impl Client {
 
 /// The refusal in a body; a body that is no CNI error comes from something that is not our daemon.
 fn refusal(what: &str, body: &[u8]) -> Failure {
-    match cni::Error::parse(body) {
-        Some(error) => Failure::refused(error),
-        None => {
-            let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
-            Failure::daemon_not_ready(format!("{what}: refused without a reason: {}", text.trim()))
-        }
+    if let Some(error) = cni::Error::parse(body) {
+        return Failure::refused(error);
     }
+    let text: String = String::from_utf8_lossy(body).chars().take(200).collect();
+    Failure::daemon_not_ready(format!("{what}: refused without a reason: {}", text.trim()))
 }
 
 impl std::fmt::Display for Client {

@@ -1,5 +1,6 @@
 //! The default network of the configuration, found on the host without daemon or API.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 
 use cni::conf_dir;
@@ -89,7 +90,7 @@ fn attachment(
         capabilities: if default {
             conf.runtime_config.clone()
         } else {
-            Default::default()
+            BTreeMap::new()
         },
         cni_args: Vec::new(),
         device: None,

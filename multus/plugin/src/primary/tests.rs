@@ -1,3 +1,5 @@
+#![expect(clippy::disallowed_methods, reason = "test files")]
+
 use std::fs;
 
 use super::*;
