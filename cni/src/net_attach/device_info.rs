@@ -5,10 +5,15 @@
     reason = "boundary: reads and writes DeviceInfo files"
 )]
 
-use std::io;
+use std::ffi::OsString;
+use std::fs::{self, DirBuilder, OpenOptions};
+use std::io::{self, ErrorKind, Write};
+use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
+
+use crate::raw::raw;
 
 /// The version written.
 pub const VERSION: &str = "1.1.0";
@@ -150,21 +155,86 @@ pub fn cni_path(dir: &Path, attachment: &str, container_id: &str, ifname: &str) 
 
 /// Reads a file; None if there is none.
 pub fn read(path: &Path) -> Result<Option<DeviceInfo>, DeviceInfoError> {
-    let _ = std::fs::read(path);
-    unimplemented!()
+    let Some(bytes) = bytes(path)? else {
+        return Ok(None);
+    };
+    serde_json::from_slice(&bytes)
+        .map(Some)
+        .map_err(|source| DeviceInfoError::Invalid {
+            path: path.to_owned(),
+            source,
+        })
 }
 
 /// Writes a file: compact JSON, mode 0444, atomic; replaces an older one. The folder is made if missing.
-pub fn write(_path: &Path, _info: &DeviceInfo) -> Result<(), DeviceInfoError> {
-    unimplemented!()
+pub fn write(path: &Path, info: &DeviceInfo) -> Result<(), DeviceInfoError> {
+    place("write", path, raw(info).get().as_bytes())
 }
 
 /// Copies a file byte for byte, mode 0444, atomic; replaces an older one. False if there is no source.
-pub fn copy(_source: &Path, _target: &Path) -> Result<bool, DeviceInfoError> {
-    unimplemented!()
+pub fn copy(source: &Path, target: &Path) -> Result<bool, DeviceInfoError> {
+    let Some(bytes) = bytes(source)? else {
+        return Ok(false);
+    };
+    place("copy", target, &bytes)?;
+    Ok(true)
 }
 
 /// Removes a file; it may be absent.
-pub fn remove(_path: &Path) -> Result<(), DeviceInfoError> {
-    unimplemented!()
+pub fn remove(path: &Path) -> Result<(), DeviceInfoError> {
+    match fs::remove_file(path) {
+        Err(source) if source.kind() != ErrorKind::NotFound => Err(DeviceInfoError::Io {
+            verb: "remove",
+            path: path.to_owned(),
+            source,
+        }),
+        _ => Ok(()),
+    }
 }
+
+fn bytes(path: &Path) -> Result<Option<Vec<u8>>, DeviceInfoError> {
+    match fs::read(path) {
+        Ok(bytes) => Ok(Some(bytes)),
+        Err(error) if error.kind() == ErrorKind::NotFound => Ok(None),
+        Err(source) => Err(DeviceInfoError::Io {
+            verb: "read",
+            path: path.to_owned(),
+            source,
+        }),
+    }
+}
+
+fn place(verb: &'static str, path: &Path, bytes: &[u8]) -> Result<(), DeviceInfoError> {
+    let io = |verb, path: &Path| {
+        let path = path.to_owned();
+        move |source| DeviceInfoError::Io { verb, path, source }
+    };
+    let dir = path.parent().unwrap_or(Path::new(""));
+    // Unlike our state these files are for others to read, so is their folder.
+    DirBuilder::new()
+        .recursive(true)
+        .mode(0o755)
+        .create(dir)
+        .map_err(io("create", dir))?;
+    let mut unfinished = OsString::from(".");
+    unfinished.push(path.file_name().unwrap_or_default());
+    unfinished.push(format!(".{}", std::process::id()));
+    let unfinished = dir.join(unfinished);
+    // A process of the same id may have died over its own attempt.
+    let _litter = fs::remove_file(&unfinished);
+    OpenOptions::new()
+        .write(true)
+        .create_new(true)
+        .mode(0o444)
+        .open(&unfinished)
+        .and_then(|mut file| file.write_all(bytes))
+        .and_then(|()| fs::set_permissions(&unfinished, fs::Permissions::from_mode(0o444)))
+        .and_then(|()| fs::rename(&unfinished, path))
+        .map_err(io(verb, path))
+        .inspect_err(|_| {
+            let _litter = fs::remove_file(&unfinished);
+        })
+}
+
+#[cfg(test)]
+mod tests;

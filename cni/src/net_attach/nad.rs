@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use crate::conf_dir::ConfDirError;
+use crate::conf_dir::{self, ConfDirError};
 use crate::config::{ConfigError, NetworkList};
 
 /// Why a NAD is unusable.
@@ -31,9 +31,30 @@ pub enum NadError {
 /// The configuration of the NAD `name`. Empty or absent `spec_config` means the file in `conf_dir` of that
 /// name; a missing or empty `name` in the text becomes the NAD's.
 pub fn config(
-    _name: &str,
-    _spec_config: Option<&str>,
-    _conf_dir: &Path,
+    name: &str,
+    spec_config: Option<&str>,
+    conf_dir: &Path,
 ) -> Result<NetworkList, NadError> {
-    unimplemented!()
+    let Some(text) = spec_config.filter(|text| !text.is_empty()) else {
+        return conf_dir::find(conf_dir, name).map_err(|source| NadError::OnDisk {
+            name: name.to_owned(),
+            source,
+        });
+    };
+    inline(name, text).map_err(|source| NadError::Config {
+        name: name.to_owned(),
+        source,
+    })
 }
+
+fn inline(name: &str, text: &str) -> Result<NetworkList, ConfigError> {
+    let mut list = NetworkList::parse(text.as_bytes())?;
+    if list.name().is_empty() {
+        list.set_name(name);
+    }
+    list.check_name()?;
+    Ok(list)
+}
+
+#[cfg(test)]
+mod tests;
