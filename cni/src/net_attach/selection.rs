@@ -2,7 +2,13 @@
 
 use std::net::IpAddr;
 
-use crate::raw::Object;
+use crate::raw::{Object, raw, shorten};
+
+mod address;
+mod comma;
+mod json;
+mod limits;
+mod together;
 
 /// One wanted attachment.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -107,36 +113,93 @@ pub enum SelectionError {
 }
 
 /// Parses `k8s.v1.cni.cncf.io/networks`. An empty text asks for nothing.
-pub fn parse(_text: &str, _default_namespace: &str) -> Result<Selections, SelectionError> {
-    unimplemented!()
+pub fn parse(text: &str, default_namespace: &str) -> Result<Selections, SelectionError> {
+    if text.is_empty() {
+        return Ok(Selections::default());
+    }
+    let selections = if text.contains(['[', '{', '"']) {
+        json::parse(text, default_namespace)?
+    } else {
+        let elements = comma::parse(text, default_namespace)?;
+        Selections {
+            elements,
+            warnings: Vec::new(),
+        }
+    };
+    together::check(&selections.elements)?;
+    Ok(selections)
 }
 
 /// Parses `v1.multus-cni.io/default-network`: exactly one element.
 pub fn parse_default_network(
-    _text: &str,
-    _multus_namespace: &str,
+    text: &str,
+    multus_namespace: &str,
 ) -> Result<(Selection, Vec<Warning>), SelectionError> {
-    unimplemented!()
+    let Selections {
+        mut elements,
+        warnings,
+    } = parse(text, multus_namespace)?;
+    match (elements.pop(), elements.is_empty()) {
+        (Some(only), true) => Ok((only, warnings)),
+        (last, _) => Err(SelectionError::Text {
+            text: shorten(text),
+            reason: format!(
+                "the default network must be exactly one, not {}",
+                elements.len() + usize::from(last.is_some())
+            ),
+        }),
+    }
 }
 
-/// Names the interfaces of a pod: the wanted name, else `net<position>` with the default network at 0, which is
-/// `default_ifname`. Two equal names are an error.
+/// Names the interfaces of a pod: the wanted name, else `net<position>`. Position 0 is the default network:
+/// its name is `default_ifname` if no other is wanted. Two equal names are an error.
 pub fn interface_names(
-    _default_ifname: &str,
-    _wanted: &[Option<&str>],
+    default_ifname: &str,
+    wanted: &[Option<&str>],
 ) -> Result<Vec<String>, SelectionError> {
-    unimplemented!()
+    let name = |(position, wanted): (usize, &Option<&str>)| match (wanted, position) {
+        (Some(name), _) => (*name).to_owned(),
+        (None, 0) => default_ifname.to_owned(),
+        (None, position) => format!("net{position}"),
+    };
+    let names: Vec<String> = wanted.iter().enumerate().map(name).collect();
+    together::unique(names.iter().map(String::as_str))?;
+    Ok(names)
 }
 
 impl Selection {
     /// What the element asks for as capabilities: `mac`, `infinibandGUID`, `ips`, `portMappings`, `bandwidth`,
     /// `deviceID`.
     pub fn capability_args(&self) -> Object {
-        unimplemented!()
+        let mut args = Object::new();
+        if let Some(mac) = &self.mac {
+            args.set("mac", raw(mac));
+        }
+        if let Some(guid) = &self.infiniband_guid {
+            args.set("infinibandGUID", raw(guid));
+        }
+        if !self.ips.is_empty() {
+            args.set("ips", raw(&self.ips));
+        }
+        if !self.port_mappings.is_empty() {
+            args.set("portMappings", raw(&self.port_mappings));
+        }
+        if let Some(bandwidth) = &self.bandwidth {
+            args.set("bandwidth", raw(bandwidth));
+        }
+        if let Some(device_id) = &self.device_id {
+            args.set("deviceID", raw(device_id));
+        }
+        args
     }
 
     /// The older way to ask: `MAC=` and `IP=` for `CNI_ARGS` of ADD.
     pub fn cni_args_pairs(&self) -> Vec<(&'static str, String)> {
-        unimplemented!()
+        let mac = self.mac.clone().map(|mac| ("MAC", mac));
+        let ips = (!self.ips.is_empty()).then(|| ("IP", self.ips.join(",")));
+        mac.into_iter().chain(ips).collect()
     }
 }
+
+#[cfg(test)]
+mod tests;
