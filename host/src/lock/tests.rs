@@ -3,7 +3,8 @@ use std::os::unix::fs::PermissionsExt;
 use super::*;
 use crate::error::Kind;
 
-const LONG: Duration = Duration::from_secs(20);
+/// Beyond the patience of the test runner: a wait that does not end by its event fails.
+const LONG: Duration = Duration::from_mins(10);
 
 fn path() -> (tempfile::TempDir, PathBuf) {
     let directory = tempfile::tempdir().unwrap();
@@ -71,14 +72,33 @@ fn it_is_flock_that_other_programs_see() {
 }
 
 #[test]
-fn whoever_waits_for_a_removed_file_locks_the_new_one() {
+fn removing_the_file_never_lets_two_in() {
+    use std::sync::atomic::{AtomicUsize, Ordering};
     let (_directory, path) = path();
-    let held = Lock::exclusive(&path, Duration::ZERO).unwrap();
+    let inside = AtomicUsize::new(0);
     thread::scope(|scope| {
-        let waiting = scope.spawn(|| Lock::exclusive(&path, LONG).unwrap());
-        held.remove().unwrap();
-        let lock = waiting.join().unwrap();
-        assert!(is_current(&lock.file, &path).unwrap());
-        assert!(Lock::exclusive(&path, Duration::ZERO).is_err());
+        for _ in 0..4 {
+            scope.spawn(|| {
+                for _ in 0..300 {
+                    let lock = Lock::exclusive(&path, LONG).unwrap();
+                    assert_eq!(inside.fetch_add(1, Ordering::SeqCst), 0);
+                    thread::yield_now();
+                    assert_eq!(inside.fetch_sub(1, Ordering::SeqCst), 1);
+                    lock.remove().unwrap();
+                }
+            });
+        }
     });
+}
+
+#[test]
+fn a_file_that_was_removed_or_replaced_is_not_the_lock() {
+    let (_directory, path) = path();
+    file::create_dir(path.parent().unwrap(), file::PRIVATE_DIR).unwrap();
+    let opened = open(&path).unwrap();
+    assert!(is_current(&opened, &path).unwrap());
+    file::remove(&path).unwrap();
+    assert!(!is_current(&opened, &path).unwrap());
+    let _new = open(&path).unwrap();
+    assert!(!is_current(&opened, &path).unwrap());
 }

@@ -116,6 +116,11 @@ fn the_index_of_a_vf_is_the_number_of_its_virtfn() {
          pci 0000:19:00.0{8086:1572, 0200}
          pci 0000:19:02.0{8086:154c, 0200, pf=0000:19:00.0}",
     );
+    let indexes = vfs(&fake.sysfs(), at(PF))
+        .unwrap()
+        .into_iter()
+        .map(|vf| vf.index);
+    assert!(indexes.eq(0..12));
     let index = |vf: &str| vf_index(&fake.sysfs(), at(vf)).unwrap();
     assert_eq!(index("0000:18:02.2"), Some(2));
     // In the order of names virtfn10 comes before virtfn2.

@@ -11,7 +11,8 @@ use host::testing::netns::{fresh, own_netlink};
 
 use crate::{chain, pair, up};
 
-const LONG: Duration = Duration::from_secs(20);
+/// Beyond the patience of the test runner: a wait that does not end by its event fails.
+const LONG: Duration = Duration::from_mins(10);
 
 fn address(text: &str) -> NewAddress {
     NewAddress {

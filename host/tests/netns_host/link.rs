@@ -216,12 +216,31 @@ fn a_macvlan_names_the_link_below_and_a_member_its_bridge() {
 fn an_index_that_counts_in_another_namespace_is_not_taken_for_a_link_below() {
     let mut netlink = own_netlink();
     let pod = fresh();
-    let (veth, peer) = pair(&mut netlink, "one", "other");
+    let (veth, _) = pair(&mut netlink, "one", "other");
+    netlink
+        .create_link("mac0", NewLink::MacVlan { lower: veth })
+        .unwrap();
+    let macvlan = netlink.link_by_name("mac0").unwrap().unwrap();
+    assert_eq!(macvlan.lower, Some(veth));
     let to_pod = LinkChange {
         netns: Some(&pod.netns),
         ..LinkChange::default()
     };
-    netlink.change_link(peer, &to_pod).unwrap();
+    netlink.change_link(macvlan.index, &to_pod).unwrap();
+    let moved = pod
+        .netns
+        .netlink()
+        .unwrap()
+        .link_by_name("mac0")
+        .unwrap()
+        .unwrap();
+    assert_eq!(moved.lower, None);
+}
+
+#[test]
+fn the_ends_of_a_pair_are_not_below_each_other() {
+    let mut netlink = own_netlink();
+    let (veth, _) = pair(&mut netlink, "one", "other");
     assert_eq!(netlink.link(veth).unwrap().unwrap().lower, None);
 }
 

@@ -85,6 +85,19 @@ fn a_route_on_the_link_needs_no_gateway() {
 }
 
 #[test]
+fn an_ipv4_route_goes_through_an_ipv6_router() {
+    let mut netlink = own_netlink();
+    let (one, _) = prepared(&mut netlink);
+    let wanted = route("0.0.0.0/0", one, "fd01::fe");
+    netlink.add_route(&wanted).unwrap();
+    assert_eq!(
+        main_table(&mut netlink, Family::V4, "0.0.0.0/0"),
+        std::slice::from_ref(&wanted)
+    );
+    netlink.delete_route(&wanted).unwrap();
+}
+
+#[test]
 fn an_equal_route_is_told_and_replacing_leaves_one() {
     let mut netlink = own_netlink();
     let (one, _) = prepared(&mut netlink);

@@ -8,7 +8,8 @@ use host::testing::netns::{fresh, own_netlink};
 
 use crate::{index, pair, up};
 
-const LONG: Duration = Duration::from_secs(20);
+/// Beyond the patience of the test runner: a wait that does not end by its event fails.
+const LONG: Duration = Duration::from_mins(10);
 
 #[test]
 fn waiting_for_the_carrier_ends_when_the_other_end_comes_up() {

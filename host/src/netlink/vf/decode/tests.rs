@@ -1,4 +1,5 @@
 use rtnetlink::packet_core::Emitable;
+use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     LinkAttribute, LinkMessage, LinkVfInfo, VfInfo, VfInfoLinkState, VfInfoMac, VfInfoRate,
     VfInfoSpoofCheck, VfInfoTrust, VfInfoVlan, VfLinkState, VfVlan, VfVlanInfo,
@@ -6,6 +7,7 @@ use rtnetlink::packet_route::link::{
 };
 
 use super::*;
+use crate::netlink::vf::{VfAttribute, encode};
 
 const MAC: [u8; 6] = [2, 0, 0, 0, 0, 9];
 
@@ -88,4 +90,61 @@ fn a_link_without_vfs_has_an_empty_list() {
         })
         .is_empty()
     );
+}
+
+#[test]
+fn what_is_set_is_what_is_read() {
+    let vlan = Vlan {
+        id: 4094,
+        qos: 7,
+        protocol: VlanProtocol::Dot1Ad,
+    };
+    let attributes = [
+        VfAttribute::Mac(MacAddress(MAC)),
+        VfAttribute::Vlan(vlan),
+        VfAttribute::Rate(Rate {
+            min: 3,
+            max: 70_000,
+        }),
+        VfAttribute::SpoofCheck(true),
+        VfAttribute::Trust(true),
+        VfAttribute::LinkState(LinkState::Enable),
+        VfAttribute::RssQuery(true),
+        VfAttribute::NodeGuid(0x0011_2233_4455_6677),
+        VfAttribute::PortGuid(0x8899_aabb_ccdd_eeff),
+    ];
+    // Read as one VF that has all of them: an address comes first in every VF that the kernel tells about.
+    let RouteNetlinkMessage::SetLink(message) = encode::message(9, 5, &attributes) else {
+        panic!()
+    };
+    assert_eq!(message.header.index, 9);
+    let [LinkAttribute::VfInfoList(nests)] = message.attributes.as_slice() else {
+        panic!()
+    };
+    assert_eq!(nests.len(), attributes.len(), "a nest each, in order");
+    let all = nests.iter().flat_map(|nest| nest.0.clone()).collect();
+    let state = vfs(&reply(vec![LinkVfInfo(all)])).remove(0);
+    assert_eq!(state.id, 5);
+    for attribute in attributes {
+        assert_eq!(attribute.holds(&state), Some(true), "{attribute}");
+    }
+    assert_eq!(
+        VfAttribute::LinkState(LinkState::Disable).holds(&state),
+        Some(false)
+    );
+    assert_eq!(
+        VfAttribute::Vlan(Vlan::default()).holds(&state),
+        Some(false)
+    );
+}
+
+#[test]
+fn without_a_vlan_the_tag_type_means_nothing() {
+    let mut state = vfs(&reply(vec![LinkVfInfo(infos(0))])).remove(0);
+    state.vlan = Vlan::default();
+    let wanted = Vlan {
+        protocol: VlanProtocol::Dot1Ad,
+        ..Vlan::default()
+    };
+    assert_eq!(VfAttribute::Vlan(wanted).holds(&state), Some(true));
 }
