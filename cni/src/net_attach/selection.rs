@@ -157,12 +157,12 @@ pub fn interface_names(
     default_ifname: &str,
     wanted: &[Option<&str>],
 ) -> Result<Vec<String>, SelectionError> {
-    let name = |(position, wanted): (usize, &Option<&str>)| match (wanted, position) {
-        (Some(name), _) => (*name).to_owned(),
+    let name = |(position, wanted): (usize, Option<&str>)| match (wanted, position) {
+        (Some(name), _) => name.to_owned(),
         (None, 0) => default_ifname.to_owned(),
         (None, position) => format!("net{position}"),
     };
-    let names: Vec<String> = wanted.iter().enumerate().map(name).collect();
+    let names: Vec<String> = wanted.iter().copied().enumerate().map(name).collect();
     together::unique(names.iter().map(String::as_str))?;
     Ok(names)
 }

@@ -8,7 +8,7 @@ fn add_result(text: &str) -> AddResult {
     result::parse(text.as_bytes(), Version::V1_1_0).unwrap()
 }
 
-fn attached<'a>(result: &'a AddResult, default: bool) -> Attached<'a> {
+fn attached(result: &AddResult, default: bool) -> Attached<'_> {
     Attached {
         name: "ns/nad",
         default,

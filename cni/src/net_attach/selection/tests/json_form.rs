@@ -28,7 +28,6 @@ fn what_is_no_list_of_objects_is_refused() {
     for text in [
         r#"{"name":"a"}"#,
         "[",
-        r#"["#,
         r#""a""#,
         r#"[{"name":"a"}] x"#,
         "a,[b]",
