@@ -1,0 +1,254 @@
+//! Brings the containers of a pod up in its sandbox, and again when they ended.
+#![expect(clippy::disallowed_methods, reason = "boundary: makes the log folders")]
+
+use std::collections::BTreeMap;
+use std::fs;
+use std::path::Path;
+
+use k8s_openapi::api::core::v1::{Container, Pod};
+use proto::cri::{self, ContainerState, ContainerStatus, Image, PodSandbox};
+use tokio::time::Instant;
+
+use super::agent::Agent;
+use super::backoff::Backoff;
+use super::endpoint::chain;
+use super::environment::{self, Facts};
+use super::identity::Identity;
+use super::runtime::Refused;
+use super::status::{Seen, restarts};
+use super::{container, sandbox, security, volume};
+
+/// Where and for whom containers are made.
+pub(crate) struct Place<'a> {
+    pub(crate) agent: &'a Agent,
+    pub(crate) pod: &'a Pod,
+    pub(crate) sandbox: &'a PodSandbox,
+    pub(crate) ips: &'a [String],
+    pub(crate) logs: &'a Path,
+}
+
+/// Why a container does not run: `reason` of its waiting state, and the words.
+type Waiting = (&'static str, String);
+
+/// The containers of a pod without sandbox.
+pub(crate) fn unmade(pod: &Pod) -> Vec<Seen<'_>> {
+    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
+    containers
+        .map(|container| Seen {
+            container,
+            status: None,
+            waiting: None,
+        })
+        .collect()
+}
+
+/// Makes what must be there before the sandbox: volumes and log folders.
+pub(crate) fn prepare(agent: &Agent, pod: &Pod) -> Result<(), String> {
+    let identity = Identity::of(pod);
+    let spec = pod.spec.clone().unwrap_or_default();
+    volume::prepare(&spec, &agent.config.pod_folder(&identity.uid))
+        .map_err(|error| chain(&error))?;
+    let logs = agent
+        .config
+        .log_folder(&identity.namespace, &identity.name, &identity.uid);
+    for container in &spec.containers {
+        let folder = logs.join(&container.name);
+        fs::create_dir_all(&folder)
+            .map_err(|error| format!("create {}: {error}", folder.display()))?;
+    }
+    Ok(())
+}
+
+impl<'a> Place<'a> {
+    /// Starts what does not run and should; gives what each container is doing then.
+    pub(crate) async fn bring_up(&self, backoff: &mut Backoff) -> Result<Vec<Seen<'a>>, Refused> {
+        let existing = self.agent.runtime.containers(&self.sandbox.id).await?;
+        let mut seen = Vec::new();
+        for container in self.pod.spec.iter().flat_map(|spec| &spec.containers) {
+            let named = |one: &&cri::Container| {
+                one.metadata
+                    .as_ref()
+                    .is_some_and(|meta| meta.name == container.name)
+            };
+            let newest = existing.iter().find(named);
+            seen.push(self.bring_one_up(container, newest, backoff).await?);
+        }
+        Ok(seen)
+    }
+
+    async fn bring_one_up(
+        &self,
+        container: &'a Container,
+        newest: Option<&cri::Container>,
+        backoff: &mut Backoff,
+    ) -> Result<Seen<'a>, Refused> {
+        let Some(newest) = newest else {
+            return self.start(container, 0).await;
+        };
+        let status = self.agent.runtime.container_status(&newest.id).await?;
+        let attempt = newest.metadata.as_ref().map_or(0, |meta| meta.attempt);
+        let again = match status.state() {
+            ContainerState::ContainerRunning => false,
+            ContainerState::ContainerExited => restarts(self.pod, status.exit_code),
+            // A start that did not succeed.
+            ContainerState::ContainerCreated | ContainerState::ContainerUnknown => true,
+        };
+        if !again {
+            return Ok(Seen {
+                container,
+                status: Some(status),
+                waiting: None,
+            });
+        }
+        if !backoff.may_start(&container.name, Instant::now()) {
+            let words = format!("back-off restarting failed container {}", container.name);
+            return Ok(Seen {
+                container,
+                status: Some(status),
+                waiting: Some(("CrashLoopBackOff", words)),
+            });
+        }
+        self.agent.runtime.remove_container(&newest.id).await?;
+        self.start(container, attempt + 1).await
+    }
+
+    async fn start(&self, container: &'a Container, attempt: u32) -> Result<Seen<'a>, Refused> {
+        let identity = Identity::of(self.pod);
+        match self.make(container, attempt).await {
+            Ok(id) => {
+                let status = self.agent.runtime.container_status(&id).await?;
+                Ok(Seen {
+                    container,
+                    status: Some(status),
+                    waiting: None,
+                })
+            }
+            Err((waiting, status)) => {
+                self.agent
+                    .recorder
+                    .warning(&identity, "Failed", &format!("Error: {}", waiting.1));
+                Ok(Seen {
+                    container,
+                    status,
+                    waiting: Some(waiting),
+                })
+            }
+        }
+    }
+
+    async fn make(
+        &self,
+        container: &Container,
+        attempt: u32,
+    ) -> Result<String, (Waiting, Option<ContainerStatus>)> {
+        let runtime = &self.agent.runtime;
+        let identity = Identity::of(self.pod);
+        let unmade = |reason, words: String| ((reason, words), None);
+        let image = self
+            .image(container)
+            .await
+            .map_err(|waiting| (waiting, None))?;
+        let config = self
+            .config(container, &image, attempt)
+            .map_err(|words| unmade("CreateContainerConfigError", words))?;
+        let spec = sandbox::config(
+            self.pod,
+            self.sandbox
+                .metadata
+                .as_ref()
+                .map_or(0, |meta| meta.attempt),
+            self.logs,
+        );
+        let made = runtime
+            .create_container(&self.sandbox.id, config, spec)
+            .await;
+        let id = made.map_err(|refused| unmade("CreateContainerError", refused.to_string()))?;
+        self.agent.recorder.normal(
+            &identity,
+            "Created",
+            &format!("Created container: {}", container.name),
+        );
+        self.tell_plugins(container)
+            .await
+            .map_err(|words| unmade("RunContainerError", words))?;
+        if let Err(refused) = runtime.start_container(&id).await {
+            let status = runtime.container_status(&id).await.ok();
+            return Err((("RunContainerError", refused.to_string()), status));
+        }
+        self.agent.recorder.normal(
+            &identity,
+            "Started",
+            &format!("Started container {}", container.name),
+        );
+        Ok(id)
+    }
+
+    /// Images are local: this kubelet pulls none.
+    async fn image(&self, container: &Container) -> Result<Image, Waiting> {
+        let name = container.image.clone().unwrap_or_default();
+        match self.agent.runtime.image(&name).await {
+            Ok(Some(image)) => Ok(image),
+            Ok(None) => {
+                let words =
+                    format!("Container image \"{name}\" is not present with pull policy of Never");
+                Err(("ErrImageNeverPull", words))
+            }
+            Err(refused) => Err(("ImageInspectError", refused.to_string())),
+        }
+    }
+
+    fn config(
+        &self,
+        container: &Container,
+        image: &Image,
+        attempt: u32,
+    ) -> Result<cri::ContainerConfig, String> {
+        let identity = Identity::of(self.pod);
+        let spec = self.pod.spec.clone().unwrap_or_default();
+        security::check_non_root(&spec, container, image).map_err(|error| error.to_string())?;
+        let held = self
+            .agent
+            .table
+            .read(|devices| devices.of_container(&identity.uid, &container.name));
+        let of_plugins: BTreeMap<String, String> = held
+            .iter()
+            .flat_map(|held| held.wants.envs.clone())
+            .collect();
+        let facts = Facts {
+            pod: self.pod,
+            pod_ips: self.ips,
+            node_ip: self.agent.config.node_ip,
+        };
+        let environment = environment::of_container(container, of_plugins, facts)
+            .map_err(|error| error.to_string())?;
+        let volumes = volume::prepare(&spec, &self.agent.config.pod_folder(&identity.uid))
+            .map_err(|error| chain(&error))?;
+        let inputs = container::Inputs {
+            pod: self.pod,
+            container,
+            image,
+            environment,
+            held: &held,
+            volumes: &volumes,
+            attempt,
+        };
+        container::config(inputs).map_err(|error| chain(&error))
+    }
+
+    async fn tell_plugins(&self, container: &Container) -> Result<(), String> {
+        let identity = Identity::of(self.pod);
+        for held in self
+            .agent
+            .table
+            .read(|devices| devices.of_container(&identity.uid, &container.name))
+        {
+            if let Some(endpoint) = self.agent.registry.get(&held.resource) {
+                endpoint
+                    .before_start(held.ids)
+                    .await
+                    .map_err(|status| Refused(status).to_string())?;
+            }
+        }
+        Ok(())
+    }
+}

@@ -1,0 +1,129 @@
+use super::*;
+
+fn pod(policy: &str) -> Pod {
+    let containers = json!([{"name": "a", "image": "i"}, {"name": "b", "image": "i"}]);
+    serde_json::from_value(json!({"spec": {"restartPolicy": policy, "containers": containers}}))
+        .unwrap()
+}
+
+fn running() -> ContainerStatus {
+    ContainerStatus {
+        id: "1".into(),
+        state: ContainerState::ContainerRunning.into(),
+        ..ContainerStatus::default()
+    }
+}
+
+fn exited(exit_code: i32) -> ContainerStatus {
+    ContainerStatus {
+        state: ContainerState::ContainerExited.into(),
+        exit_code,
+        ..running()
+    }
+}
+
+fn status(pod: &Pod, of_containers: [Option<ContainerStatus>; 2]) -> Value {
+    let containers = &pod.spec.as_ref().unwrap().containers;
+    let seen: Vec<Seen<'_>> = containers
+        .iter()
+        .zip(of_containers)
+        .map(|(container, status)| Seen {
+            container,
+            status,
+            waiting: None,
+        })
+        .collect();
+    compose(
+        &json!({"phase": "Pending", "qosClass": "BestEffort"}),
+        pod,
+        &seen,
+        &["10.0.0.2".to_owned()],
+        "127.0.0.1",
+    )
+}
+
+#[test]
+fn the_phase_follows_containers_and_policy() {
+    let phase = |policy: &str, containers| status(&pod(policy), containers)["phase"].clone();
+    assert_eq!(phase("Always", [Some(running()), None]), "Pending");
+    assert_eq!(
+        phase("Always", [Some(running()), Some(running())]),
+        "Running"
+    );
+    assert_eq!(
+        phase("Always", [Some(exited(0)), Some(exited(1))]),
+        "Running"
+    );
+    assert_eq!(
+        phase("OnFailure", [Some(exited(0)), Some(exited(1))]),
+        "Running"
+    );
+    assert_eq!(
+        phase("OnFailure", [Some(exited(0)), Some(exited(0))]),
+        "Succeeded"
+    );
+    assert_eq!(phase("Never", [Some(exited(0)), Some(exited(1))]), "Failed");
+    assert_eq!(
+        phase("Never", [Some(exited(0)), Some(running())]),
+        "Running"
+    );
+}
+
+#[test]
+fn a_running_pod_is_ready_and_has_addresses() {
+    let status = status(&pod("Always"), [Some(running()), Some(running())]);
+    assert_eq!(status["podIP"], "10.0.0.2");
+    assert_eq!(status["podIPs"], json!([{"ip": "10.0.0.2"}]));
+    assert_eq!(
+        status["containerStatuses"][0]["containerID"],
+        "containerd://1"
+    );
+    assert_eq!(status["qosClass"], "BestEffort");
+    let ready = status["conditions"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .find(|one| one["type"] == "Ready")
+        .unwrap();
+    assert_eq!(ready["status"], "True");
+}
+
+#[test]
+fn a_rejected_pod_has_failed_for_a_reason() {
+    let rejection = Rejection {
+        reason: "UnexpectedAdmissionError",
+        message: "why".into(),
+    };
+    let status = rejected(&json!({}), &rejection);
+    assert_eq!(
+        (status["phase"].as_str(), status["reason"].as_str()),
+        (Some("Failed"), Some("UnexpectedAdmissionError"))
+    );
+    assert_eq!(status["message"], "Pod was rejected: why");
+}
+
+#[test]
+fn the_parsed_status_is_one_that_clients_understand() {
+    let status = status(&pod("Never"), [Some(exited(137)), None]);
+    let typed: k8s_openapi::api::core::v1::PodStatus = serde_json::from_value(status).unwrap();
+    let containers = typed.container_statuses.unwrap();
+    assert_eq!(
+        containers[0]
+            .state
+            .as_ref()
+            .unwrap()
+            .terminated
+            .as_ref()
+            .unwrap()
+            .exit_code,
+        137
+    );
+    let waiting = containers[1]
+        .state
+        .as_ref()
+        .unwrap()
+        .waiting
+        .as_ref()
+        .unwrap();
+    assert_eq!(waiting.reason.as_deref(), Some("ContainerCreating"));
+}

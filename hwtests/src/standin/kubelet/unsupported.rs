@@ -1,0 +1,133 @@
+//! What this kubelet does not do, refused before anything is started: a pod that runs without what it asked for
+//! would prove nothing.
+
+use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Volume};
+use serde_json::Value;
+
+/// Something in a pod that only a real kubelet does.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[error("{field} is not offered by the stand-in kubelet: {advice}")]
+pub(crate) struct Unsupported {
+    field: String,
+    advice: &'static str,
+}
+
+const REMOVE: &str = "remove it, or run the scenario with KUBEBUILDER_ASSETS";
+
+/// Refuses a pod that needs more.
+pub(crate) fn check(spec: &PodSpec) -> Result<(), Unsupported> {
+    let given = [
+        (
+            "spec.initContainers",
+            spec.init_containers
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+        ),
+        (
+            "spec.ephemeralContainers",
+            spec.ephemeral_containers.is_some(),
+        ),
+        ("spec.resourceClaims", spec.resource_claims.is_some()),
+        ("spec.runtimeClassName", spec.runtime_class_name.is_some()),
+        ("spec.hostUsers", spec.host_users == Some(false)),
+    ];
+    refuse_given(&given)?;
+    spec.volumes.iter().flatten().try_for_each(volume)?;
+    spec.containers.iter().try_for_each(container)
+}
+
+fn volume(volume: &Volume) -> Result<(), Unsupported> {
+    if volume.host_path.is_some() || volume.empty_dir.is_some() {
+        return Ok(());
+    }
+    let kind = match serde_json::to_value(volume) {
+        Ok(Value::Object(map)) => map.keys().find(|key| *key != "name").cloned(),
+        _ => None,
+    };
+    let kind = kind.unwrap_or_else(|| "nothing".to_owned());
+    let field = format!("spec.volumes[{}] of kind {kind}", volume.name);
+    Err(Unsupported {
+        field,
+        advice: "use hostPath or emptyDir",
+    })
+}
+
+fn container(container: &Container) -> Result<(), Unsupported> {
+    let at = |field: &str| format!("spec.containers[{}].{field}", container.name);
+    let mounts = || container.volume_mounts.iter().flatten();
+    let given = [
+        ("livenessProbe", container.liveness_probe.is_some()),
+        ("readinessProbe", container.readiness_probe.is_some()),
+        ("startupProbe", container.startup_probe.is_some()),
+        ("lifecycle", container.lifecycle.is_some()),
+        (
+            "envFrom",
+            container
+                .env_from
+                .as_ref()
+                .is_some_and(|list| !list.is_empty()),
+        ),
+        ("volumeDevices", container.volume_devices.is_some()),
+        (
+            "volumeMounts.subPath",
+            mounts().any(|mount| mount.sub_path.is_some() || mount.sub_path_expr.is_some()),
+        ),
+        (
+            "env.valueFrom",
+            container.env.iter().flatten().any(is_foreign),
+        ),
+    ];
+    let given = given.map(|(field, given)| (at(field), given));
+    refuse_given(&given)
+}
+
+/// Values from anywhere but the pod itself.
+fn is_foreign(variable: &EnvVar) -> bool {
+    variable
+        .value_from
+        .as_ref()
+        .is_some_and(|from| from.field_ref.is_none())
+}
+
+fn refuse_given<T: ToString>(fields: &[(T, bool)]) -> Result<(), Unsupported> {
+    match fields.iter().find(|(_, given)| *given) {
+        Some((field, _)) => Err(Unsupported {
+            field: field.to_string(),
+            advice: REMOVE,
+        }),
+        None => Ok(()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    fn refusal(extra: &Value) -> String {
+        let mut spec = json!({"containers": [{"name": "c", "image": "i"}]});
+        json_patch::merge(&mut spec, extra);
+        check(&serde_json::from_value(spec).unwrap())
+            .map_or_else(|refusal| refusal.to_string(), |()| "fine".to_owned())
+    }
+
+    #[test]
+    fn what_cannot_be_done_is_named() {
+        let secret = json!({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]});
+        let text = "spec.volumes[v] of kind secret is not offered by the stand-in kubelet: use hostPath or emptyDir";
+        assert_eq!(refusal(&secret), text);
+        let probe = json!({"containers": [{"name": "c", "livenessProbe": {"exec": {"command": ["true"]}}}]});
+        assert!(refusal(&probe).starts_with("spec.containers[c].livenessProbe is not offered"));
+        let init = json!({"initContainers": [{"name": "i"}]});
+        assert!(refusal(&init).starts_with("spec.initContainers"));
+        let config = json!({"containers": [{"name": "c", "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"key": "k"}}}]}]});
+        assert!(refusal(&config).contains("env.valueFrom"));
+    }
+
+    #[test]
+    fn what_can_be_done_passes() {
+        let volumes = json!({"volumes": [{"name": "h", "hostPath": {"path": "/dev"}}, {"name": "e", "emptyDir": {}}]});
+        assert_eq!(refusal(&volumes), "fine");
+    }
+}
