@@ -55,14 +55,15 @@ fn acquire(path: &Path, side: Side, within: Duration) -> Result<Lock> {
     let mut pause = Duration::from_millis(1);
     loop {
         let file = open(path)?;
-        if try_lock(&file, side).map_err(|error| Error::file("lock", path, error))? {
-            if is_current(&file, path)? {
+        match attempt(&file, path, side)? {
+            Attempt::Taken => {
                 return Ok(Lock {
                     file,
                     path: path.to_path_buf(),
                 });
             }
-            continue;
+            Attempt::Stale => continue,
+            Attempt::Busy => {}
         }
         let waited = start.elapsed();
         if waited >= within {
@@ -88,15 +89,23 @@ fn open(path: &Path) -> Result<File> {
     options.map_err(|error| Error::file("open", path, error))
 }
 
-fn try_lock(file: &File, side: Side) -> io::Result<bool> {
+enum Attempt {
+    Taken,
+    Busy,
+    /// The path leads to another file by now, or to none.
+    Stale,
+}
+
+fn attempt(file: &File, path: &Path, side: Side) -> Result<Attempt> {
     let tried = match side {
         Side::Exclusive => file.try_lock(),
         Side::Shared => file.try_lock_shared(),
     };
     match tried {
-        Ok(()) => Ok(true),
-        Err(TryLockError::WouldBlock) => Ok(false),
-        Err(TryLockError::Error(error)) => Err(error),
+        Ok(()) if is_current(file, path)? => Ok(Attempt::Taken),
+        Ok(()) => Ok(Attempt::Stale),
+        Err(TryLockError::WouldBlock) => Ok(Attempt::Busy),
+        Err(TryLockError::Error(error)) => Err(Error::file("lock", path, error)),
     }
 }
 

@@ -96,9 +96,10 @@ fn a_file_that_was_removed_or_replaced_is_not_the_lock() {
     let (_directory, path) = path();
     file::create_dir(path.parent().unwrap(), file::PRIVATE_DIR).unwrap();
     let opened = open(&path).unwrap();
-    assert!(is_current(&opened, &path).unwrap());
+    let attempt = || attempt(&opened, &path, Side::Exclusive).unwrap();
+    assert!(matches!(attempt(), Attempt::Taken));
     file::remove(&path).unwrap();
-    assert!(!is_current(&opened, &path).unwrap());
+    assert!(matches!(attempt(), Attempt::Stale));
     let _new = open(&path).unwrap();
-    assert!(!is_current(&opened, &path).unwrap());
+    assert!(matches!(attempt(), Attempt::Stale));
 }
