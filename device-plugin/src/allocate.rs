@@ -2,6 +2,9 @@
 //!
 //! Pure. All that must be read was read by [`crate::access`].
 
+#[cfg(test)]
+mod tests;
+
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
 use host::pci::PciAddress;

@@ -204,7 +204,7 @@ fn c9_selectors_that_are_missing_or_of_wrong_type_reject_the_pool_only() {
     );
     assert_rejected(
         r#""selectors":{"vendors":"8086"}"#,
-        "line 1, column 63, resourceList[0].selectors.vendors: expected a list, found a string",
+        "line 1, column 61, resourceList[0].selectors.vendors: expected a list, found a string",
     );
     assert_rejected(
         r#""selectors":[{},null]"#,
