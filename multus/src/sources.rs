@@ -14,7 +14,7 @@ use multus_plugin::wire::{PlanRequest, PodRef};
 use tracing::debug;
 
 use crate::api::nad::NetworkAttachmentDefinition;
-use crate::api::pod::Pod;
+use crate::api::pod::{self, Pod};
 use crate::known::{Found, Known, Nad, NadKey, Need};
 use crate::kubelet::Kubelet;
 use crate::nads::NadFiles;
@@ -134,8 +134,8 @@ impl Sources {
         let Some(client) = &self.client else {
             return Err(PodUnknown::NoApi { pod: pod.clone() });
         };
-        let api: Api<Pod> = Api::namespaced(client.clone(), &pod.namespace);
-        match tokio::time::timeout(API_WAIT, api.get_opt(&pod.name)).await {
+        let find = pod::find(client, &pod.namespace, &pod.name);
+        match tokio::time::timeout(API_WAIT, find).await {
             Ok(Ok(Some(found))) => Ok(found),
             Ok(Ok(None)) if of_static_pod(pod.uid.as_deref()) => {
                 Err(PodUnknown::NotShown { pod: pod.clone() })

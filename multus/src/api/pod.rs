@@ -3,8 +3,9 @@
 use std::borrow::Cow;
 
 use k8s_openapi::NamespaceResourceScope;
-use kube::Resource;
+use kube::api::{Api, ListParams};
 use kube::core::ObjectMeta;
+use kube::{Client, Error, Resource};
 use serde::{Deserialize, Serialize};
 
 use cni::net_attach::{DEFAULT_NETWORK_ANNOTATION, NETWORKS_ANNOTATION, STATUS_ANNOTATION};
@@ -90,6 +91,14 @@ impl Pod {
             .as_ref()
             .is_some_and(|s| s.host_network == Some(true))
     }
+}
+
+/// The pod of that name as it is now. A list of one: the daemon has the right to list pods and no right
+/// to get them (design §2 "Rights").
+pub async fn find(client: &Client, namespace: &str, name: &str) -> Result<Option<Pod>, Error> {
+    let api: Api<Pod> = Api::namespaced(client.clone(), namespace);
+    let one = ListParams::default().fields(&format!("metadata.name={name}"));
+    Ok(api.list(&one).await?.items.into_iter().next())
 }
 
 /// Drops everything that is not read later.

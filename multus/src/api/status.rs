@@ -36,7 +36,7 @@ pub async fn write(client: &Client, pod: &PodRef, value: &str) -> Result<Written
             },
         }
     }
-    let Some(present) = api.get_opt(&pod.name).await? else {
+    let Some(present) = super::pod::find(client, &pod.namespace, &pod.name).await? else {
         return Ok(Written::PodGone);
     };
     let uid = present.meta().uid.as_deref().unwrap_or_default();

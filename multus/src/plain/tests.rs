@@ -4,7 +4,7 @@ use super::*;
 
 const MULTUS: &str = r#"{"cniVersion":"1.0.0","name":"multus-cni-network","plugins":[{"type":"multus","clusterNetwork":"/x"}]}"#;
 
-fn pod(ips: &[&str], annotations: serde_json::Value) -> Pod {
+fn pod(ips: &[&str], annotations: &serde_json::Value) -> Pod {
     let ips: Vec<_> = ips.iter().map(|ip| json!({ "ip": ip })).collect();
     serde_json::from_value(json!({
         "metadata": {"namespace": "d", "name": "p", "uid": "u", "annotations": annotations},
@@ -36,35 +36,35 @@ fn cached(uid: &str, address: &str, config: &str) -> Cached {
 
 #[test]
 fn a_plain_pod_with_addresses_and_no_status_lacks_one() {
-    assert!(lacks_status(&pod(&["10.1.0.5"], json!({}))));
-    assert!(!lacks_status(&pod(&[], json!({}))));
+    assert!(lacks_status(&pod(&["10.1.0.5"], &json!({}))));
+    assert!(!lacks_status(&pod(&[], &json!({}))));
     let asks = json!({"k8s.v1.cni.cncf.io/networks": "a"});
-    assert!(!lacks_status(&pod(&["10.1.0.5"], asks)));
+    assert!(!lacks_status(&pod(&["10.1.0.5"], &asks)));
     let default = json!({"v1.multus-cni.io/default-network": "a"});
-    assert!(!lacks_status(&pod(&["10.1.0.5"], default)));
+    assert!(!lacks_status(&pod(&["10.1.0.5"], &default)));
 }
 
 #[test]
 fn a_status_that_fits_the_addresses_is_left_alone_and_a_stale_one_is_not() {
     let with = |text: &str| json!({"k8s.v1.cni.cncf.io/network-status": text});
     let one = r#"[{"name":"cbr0","ips":["10.1.0.5"],"default":true,"dns":{}}]"#;
-    assert!(!lacks_status(&pod(&["10.1.0.5"], with(one))));
-    assert!(lacks_status(&pod(&["10.1.0.6"], with(one))));
+    assert!(!lacks_status(&pod(&["10.1.0.5"], &with(one))));
+    assert!(lacks_status(&pod(&["10.1.0.6"], &with(one))));
     let two = r#"[{"name":"cbr0","ips":["10.1.0.5"],"dns":{}},{"name":"d/a","dns":{}}]"#;
-    assert!(!lacks_status(&pod(&["10.1.0.6"], with(two))));
-    assert!(!lacks_status(&pod(&["10.1.0.6"], with("not json"))));
+    assert!(!lacks_status(&pod(&["10.1.0.6"], &with(two))));
+    assert!(!lacks_status(&pod(&["10.1.0.6"], &with("not json"))));
 }
 
 #[test]
 fn a_pod_on_the_hosts_network_gets_no_status() {
-    let mut pod = pod(&["10.1.0.5"], json!({}));
+    let mut pod = pod(&["10.1.0.5"], &json!({}));
     pod.spec = serde_json::from_str(r#"{"hostNetwork":true}"#).unwrap();
     assert!(!lacks_status(&pod));
 }
 
 #[test]
 fn the_runtimes_record_counts_only_for_this_pod_with_these_addresses_and_our_plugin() {
-    let pod = pod(&["10.1.0.5"], json!({}));
+    let pod = pod(&["10.1.0.5"], &json!({}));
     assert!(matching(&pod, &cached("u", "10.1.0.5/24", MULTUS)).is_some());
     assert!(matching(&pod, &cached("other", "10.1.0.5/24", MULTUS)).is_none());
     assert!(matching(&pod, &cached("u", "10.1.0.6/24", MULTUS)).is_none());
@@ -74,7 +74,7 @@ fn the_runtimes_record_counts_only_for_this_pod_with_these_addresses_and_our_plu
 
 #[test]
 fn the_status_has_what_the_result_says() {
-    let pod = pod(&["10.1.0.5"], json!({}));
+    let pod = pod(&["10.1.0.5"], &json!({}));
     let (conf, ifname, result) = matching(&pod, &cached("u", "10.1.0.5/24", MULTUS)).unwrap();
     assert_eq!(NetConf::parse(&conf).unwrap().cluster_network, "/x");
     let text = from_result("cbr0", &ifname, &result);
@@ -89,7 +89,7 @@ fn the_status_has_what_the_result_says() {
 
 #[test]
 fn without_a_record_the_published_addresses_are_told() {
-    let pod = pod(&["10.1.0.5", "fd00::5"], json!({}));
+    let pod = pod(&["10.1.0.5", "fd00::5"], &json!({}));
     let elements = status::parse(&from_addresses("cbr0", &pod)).unwrap();
     assert_eq!(elements[0].ips, ["10.1.0.5", "fd00::5"]);
     assert!(elements[0].default && elements[0].interface == "eth0");

@@ -45,7 +45,7 @@ fn the_same_network_twice_is_two_attachments() {
 #[test]
 fn two_networks_on_one_interface_are_refused_before_anything_is_attached() {
     for (text, words) in [
-        ("a@x,b@x", ["d/a", "d/b", "x"]),
+        ("a@x,b@x", ["d/p", "networks", "\"x\""]),
         ("a@eth0", ["cbr0", "d/a", "eth0"]),
         ("a@net2,b", ["d/a", "d/b", "net2"]),
     ] {

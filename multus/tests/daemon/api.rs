@@ -1,0 +1,330 @@
+//! An API server over plain HTTP: lists, watches, the status patch and events, with faults on demand.
+
+use std::collections::BTreeMap;
+use std::convert::Infallible;
+use std::sync::{Arc, Mutex, MutexGuard};
+use std::time::Duration;
+
+use futures::stream::{self, StreamExt};
+use http_body_util::combinators::BoxBody;
+use http_body_util::{BodyExt, Full, StreamBody};
+use hyper::body::{Bytes, Frame, Incoming};
+use hyper::server::conn::http1;
+use hyper::service::service_fn;
+use hyper::{Method, Request, Response, StatusCode};
+use hyper_util::rt::TokioIo;
+use serde_json::{Value, json};
+use tokio::net::TcpListener;
+use tokio::sync::watch;
+
+const NADS: &str = "network-attachment-definitions";
+pub(crate) const STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
+
+type Body = BoxBody<Bytes, Infallible>;
+
+#[derive(Debug, Default)]
+pub(crate) struct State {
+    objects: BTreeMap<(String, String, String), Value>,
+    /// Kind, type of change, object.
+    log: Vec<(String, &'static str, Value)>,
+    pub(crate) events: Vec<Value>,
+    pub(crate) calls: Vec<String>,
+    /// Every request fails, and watches end.
+    pub(crate) down: bool,
+    /// The next so many patches are answered with a conflict.
+    pub(crate) conflicts: usize,
+}
+
+/// The server. It ends with the test's runtime.
+#[derive(Debug, Clone)]
+pub(crate) struct Api {
+    state: Arc<Mutex<State>>,
+    changed: watch::Sender<usize>,
+    pub(crate) url: String,
+}
+
+impl Api {
+    pub(crate) async fn start() -> Self {
+        let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+        let api = Self {
+            state: Arc::default(),
+            changed: watch::Sender::new(0),
+            url: format!("http://{}", listener.local_addr().unwrap()),
+        };
+        let serving = api.clone();
+        tokio::spawn(async move {
+            loop {
+                let (stream, _) = listener.accept().await.unwrap();
+                let api = serving.clone();
+                tokio::spawn(async move {
+                    let service = service_fn(move |request| {
+                        let api = api.clone();
+                        async move { Ok::<_, Infallible>(api.answer(request).await) }
+                    });
+                    let io = TokioIo::new(stream);
+                    let _closed = http1::Builder::new().serve_connection(io, service).await;
+                });
+            }
+        });
+        api
+    }
+
+    pub(crate) fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap()
+    }
+
+    fn touch(&self) {
+        self.changed.send_modify(|n| *n += 1);
+    }
+
+    /// Waits until `done`, which is asked again after every change.
+    pub(crate) async fn until(&self, what: &str, mut done: impl FnMut(&State) -> bool) {
+        let mut changes = self.changed.subscribe();
+        let waiting = async {
+            while !done(&self.state()) {
+                changes.changed().await.unwrap();
+            }
+        };
+        let result = tokio::time::timeout(Duration::from_secs(20), waiting).await;
+        assert!(result.is_ok(), "waited for: {what}\n{:#?}", self.state());
+    }
+
+    pub(crate) fn set_down(&self, down: bool) {
+        self.state().down = down;
+        self.touch();
+    }
+
+    pub(crate) fn put(&self, kind: &str, object: Value) {
+        let text = |key: &str| {
+            object["metadata"][key]
+                .as_str()
+                .unwrap_or_default()
+                .to_owned()
+        };
+        let key = (kind.to_owned(), text("namespace"), text("name"));
+        let mut state = self.state();
+        let mut object = object;
+        object["metadata"]["resourceVersion"] = json!((state.log.len() + 1).to_string());
+        let before = state.objects.insert(key, object.clone());
+        let change = if before.is_some() {
+            "MODIFIED"
+        } else {
+            "ADDED"
+        };
+        state.log.push((kind.to_owned(), change, object));
+        drop(state);
+        self.touch();
+    }
+
+    pub(crate) fn nad(&self, name: &str, config: &str, resource: Option<&str>) {
+        let (namespace, name) = name.split_once('/').unwrap();
+        let mut annotations = json!({"unread": "x"});
+        if let Some(resource) = resource {
+            annotations["k8s.v1.cni.cncf.io/resourceName"] = json!(resource);
+        }
+        self.put(
+            NADS,
+            json!({
+                "apiVersion": "k8s.cni.cncf.io/v1", "kind": "NetworkAttachmentDefinition",
+                "metadata": {"namespace": namespace, "name": name, "annotations": annotations},
+                "spec": {"config": config}
+            }),
+        );
+    }
+
+    /// A pod on node `n1`, its UID made of its name.
+    pub(crate) fn pod(&self, name: &str, annotations: &Value) {
+        self.put("pods", pod(name, "n1", annotations));
+    }
+
+    pub(crate) fn pod_value(&self, name: &str) -> Value {
+        let key = ("pods".to_owned(), "d".to_owned(), name.to_owned());
+        self.state().objects[&key].clone()
+    }
+
+    /// Value of network-status.
+    pub(crate) fn status(&self, name: &str) -> Option<String> {
+        let pod = self.pod_value(name);
+        pod["metadata"]["annotations"][STATUS]
+            .as_str()
+            .map(str::to_owned)
+    }
+
+    pub(crate) async fn until_status(&self, name: &str) -> Value {
+        let key = ("pods".to_owned(), "d".to_owned(), name.to_owned());
+        self.until(&format!("network-status of {name}"), |state| {
+            state.objects[&key]["metadata"]["annotations"][STATUS].is_string()
+        })
+        .await;
+        serde_json::from_str(&self.status(name).unwrap()).unwrap()
+    }
+
+    /// Waits for an event of that reason; its message.
+    pub(crate) async fn until_event(&self, reason: &str) -> String {
+        self.until(&format!("event {reason}"), |state| {
+            state.events.iter().any(|e| e["reason"] == reason)
+        })
+        .await;
+        let state = self.state();
+        let event = state.events.iter().find(|e| e["reason"] == reason).unwrap();
+        event["message"].as_str().unwrap().to_owned()
+    }
+
+    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+        let (parts, body) = request.into_parts();
+        let path = parts.uri.path().to_owned();
+        let query = parts.uri.query().unwrap_or_default().replace("%3D", "=");
+        let bytes = body
+            .collect()
+            .await
+            .map(http_body_util::Collected::to_bytes)
+            .unwrap_or_default();
+        self.state()
+            .calls
+            .push(format!("{} {path}?{query}", parts.method));
+        self.touch();
+        if self.state().down {
+            return status(503, "ServiceUnavailable");
+        }
+        let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
+        // /api/v1/... or /apis/<group>/v1/...
+        let rest = &segments[if segments[0] == "api" { 2 } else { 3 }..];
+        match (&parts.method, rest) {
+            (&Method::GET, [kind]) if query.contains("watch=") => self.watch(kind, &query),
+            (&Method::GET, [kind]) => self.list(kind, "", &query),
+            (&Method::GET, ["namespaces", ns, kind]) => self.list(kind, ns, &query),
+            (&Method::GET, ["namespaces", ns, kind, name]) => {
+                let key = ((*kind).to_owned(), (*ns).to_owned(), (*name).to_owned());
+                match self.state().objects.get(&key) {
+                    Some(object) => json_response(200, object),
+                    None => status(404, "NotFound"),
+                }
+            }
+            (&Method::PATCH, ["namespaces", ns, "pods", name, "status"]) => {
+                self.patch(ns, name, &serde_json::from_slice(&bytes).unwrap())
+            }
+            (&Method::POST, ["namespaces", _, "events"]) => {
+                let event: Value = serde_json::from_slice(&bytes).unwrap();
+                self.state().events.push(event.clone());
+                self.touch();
+                json_response(201, &event)
+            }
+            _ => status(403, "Forbidden"),
+        }
+    }
+
+    fn list(&self, kind: &str, namespace: &str, query: &str) -> Response<Body> {
+        let state = self.state();
+        let of = |(k, ns, _): &(String, String, String)| {
+            k == kind && (namespace.is_empty() || ns == namespace)
+        };
+        let items: Vec<&Value> = state
+            .objects
+            .iter()
+            .filter(|(key, object)| of(key) && selected(object, query))
+            .map(|(_, object)| object)
+            .collect();
+        let version = state.log.len().to_string();
+        json_response(
+            200,
+            &json!({"kind": "List", "apiVersion": "v1", "metadata": {"resourceVersion": version}, "items": items}),
+        )
+    }
+
+    fn watch(&self, kind: &str, query: &str) -> Response<Body> {
+        let from = query
+            .split('&')
+            .find_map(|pair| pair.strip_prefix("resourceVersion="))
+            .and_then(|version| version.parse::<usize>().ok())
+            .unwrap_or(0);
+        let api = self.clone();
+        let changes = self.changed.subscribe();
+        let (kind, query) = (kind.to_owned(), query.to_owned());
+        let lines = stream::unfold((from, changes), move |(mut at, mut changes)| {
+            let (api, kind, query) = (api.clone(), kind.clone(), query.clone());
+            async move {
+                loop {
+                    {
+                        let state = api.state();
+                        if state.down {
+                            return None;
+                        }
+                        while let Some((of, change, object)) = state.log.get(at) {
+                            at += 1;
+                            if *of == kind && selected(object, &query) {
+                                let line = json!({"type": change, "object": object});
+                                return Some((format!("{line}\n"), (at, changes)));
+                            }
+                        }
+                    }
+                    changes.changed().await.ok()?;
+                }
+            }
+        });
+        let frames = lines.map(|line| Ok::<_, Infallible>(Frame::data(Bytes::from(line))));
+        Response::new(BodyExt::boxed(StreamBody::new(frames)))
+    }
+
+    fn patch(&self, namespace: &str, name: &str, patch: &Value) -> Response<Body> {
+        let key = ("pods".to_owned(), namespace.to_owned(), name.to_owned());
+        let mut pod = {
+            let mut state = self.state();
+            if state.conflicts > 0 {
+                state.conflicts -= 1;
+                return status(409, "Conflict");
+            }
+            match state.objects.get(&key) {
+                Some(pod) => pod.clone(),
+                None => return status(404, "NotFound"),
+            }
+        };
+        let uid = &patch["metadata"]["uid"];
+        if !uid.is_null() && *uid != pod["metadata"]["uid"] {
+            return status(422, "Invalid");
+        }
+        for (annotation, value) in patch["metadata"]["annotations"].as_object().unwrap() {
+            pod["metadata"]["annotations"][annotation] = value.clone();
+        }
+        self.put("pods", pod.clone());
+        json_response(200, &pod)
+    }
+}
+
+pub(crate) fn pod(name: &str, node: &str, annotations: &Value) -> Value {
+    json!({
+        "apiVersion": "v1", "kind": "Pod",
+        "metadata": {
+            "namespace": "d", "name": name, "uid": format!("uid-of-{name}"), "annotations": annotations,
+            "managedFields": [{"manager": "x"}]
+        },
+        "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
+    })
+}
+
+fn selected(object: &Value, query: &str) -> bool {
+    let selector = query
+        .split('&')
+        .find_map(|pair| pair.strip_prefix("fieldSelector="));
+    match selector.and_then(|s| s.split_once('=')) {
+        Some(("spec.nodeName", node)) => object["spec"]["nodeName"] == node,
+        Some(("metadata.name", name)) => object["metadata"]["name"] == name,
+        Some(other) => panic!("selector {other:?}"),
+        None => true,
+    }
+}
+
+fn json_response(code: u16, value: &Value) -> Response<Body> {
+    let body = Full::new(Bytes::from(value.to_string()));
+    let mut response = Response::new(BodyExt::boxed(body));
+    *response.status_mut() = StatusCode::from_u16(code).unwrap();
+    let kind = hyper::header::HeaderValue::from_static("application/json");
+    response.headers_mut().insert("content-type", kind);
+    response
+}
+
+fn status(code: u16, reason: &str) -> Response<Body> {
+    json_response(
+        code,
+        &json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": reason}),
+    )
+}

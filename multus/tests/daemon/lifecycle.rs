@@ -1,0 +1,114 @@
+//! Start, health, stop, and what is never touched.
+
+use std::os::unix::fs::MetadataExt;
+
+use serde_json::json;
+
+use super::node::{MACVLAN, Node, until};
+
+#[tokio::test]
+async fn health_readiness_and_the_endpoints_that_are_not_served() {
+    let node = Node::new().await;
+    let daemon = node.start().await;
+    for (method, path, code) in [
+        ("GET", "/healthz", 200),
+        ("POST", "/healthz", 200),
+        ("GET", "/readyz", 200),
+        ("DELETE", "/healthz", 405),
+        ("GET", "/plan", 405),
+        ("POST", "/delegate", 501),
+        ("POST", "/cni", 501),
+        ("GET", "/other", 404),
+    ] {
+        let answer = daemon.ask(method, path, "").await;
+        assert_eq!(answer.code, code, "{method} {path}");
+    }
+    let text = daemon.ask("POST", "/delegate", "{}").await.text;
+    assert!(text.contains("executes nothing"), "{text}");
+}
+
+#[tokio::test]
+async fn sigterm_ends_cleanly_and_leaves_the_cni_configuration_alone() {
+    let node = Node::new().await;
+    node.write("net.d/00-multus.conflist", "{}");
+    let before = std::fs::metadata(node.path("net.d/00-multus.conflist")).unwrap();
+    let daemon = node.start().await;
+    let socket = daemon.socket().to_path_buf();
+    let status = daemon.stop().await;
+    assert!(status.success(), "{status}");
+    assert!(!socket.exists());
+    let after = std::fs::metadata(node.path("net.d/00-multus.conflist")).unwrap();
+    assert_eq!(
+        (before.ino(), before.mtime_nsec()),
+        (after.ino(), after.mtime_nsec())
+    );
+    assert_eq!(host::file::list(&node.path("net.d")).unwrap().len(), 2);
+}
+
+#[tokio::test]
+async fn a_new_daemon_takes_over_before_the_old_one_ends() {
+    let node = Node::new().await;
+    node.api.nad("d/a", MACVLAN, None);
+    let old = node.start().await;
+    let inode = std::fs::symlink_metadata(old.socket()).unwrap().ino();
+    let new = node.start().await;
+    until("the socket is the new daemon's", async || {
+        std::fs::symlink_metadata(new.socket()).is_ok_and(|meta| meta.ino() != inode)
+    })
+    .await;
+    assert!(old.stop().await.success());
+    new.plan(&node.request("p", Some("a"))).await.ok();
+}
+
+#[tokio::test]
+async fn a_default_network_that_is_a_nad_is_kept_as_a_file_and_kept_up_to_date() {
+    let node = Node::new().await;
+    node.api.nad("kube-system/flannel", MACVLAN, None);
+    let conf = node.conf(&json!({"clusterNetwork": "flannel"}));
+    let installed = json!({"cniVersion": "1.0.0", "name": "n", "plugins": [conf]});
+    node.write("net.d/00-multus.conflist", &installed.to_string());
+    let daemon = node.start().await;
+    let kept = node.path("state/primary/kube-system/flannel.json");
+    until("the default network is kept", async || kept.exists()).await;
+    let text = host::file::read_text(&kept).unwrap().unwrap();
+    assert!(
+        text.contains(r#""name":"flannel""#) && text.contains("eth1"),
+        "{text}"
+    );
+    node.api.nad(
+        "kube-system/flannel",
+        r#"{"type":"macvlan","master":"eth2"}"#,
+        None,
+    );
+    until("the change is kept", async || {
+        host::file::read_text(&kept).is_ok_and(|text| text.is_some_and(|t| t.contains("eth2")))
+    })
+    .await;
+    let mut request = node.request("p", Some(""));
+    request["config"] = conf;
+    let plan = daemon.plan(&request).await.ok();
+    assert_eq!(plan["attachments"][0]["name"], "kube-system/flannel");
+}
+
+#[tokio::test]
+async fn no_file_but_those_of_its_state_is_written() {
+    let node = Node::new().await;
+    node.api.nad("d/a", MACVLAN, None);
+    let daemon = node.start().await;
+    until("the NAD is on disk", async || {
+        node.path("state/nads/d/a.json").exists()
+    })
+    .await;
+    for _ in 0..3 {
+        daemon.plan(&node.request("p", Some("a"))).await.ok();
+    }
+    assert_eq!(host::file::list(&node.path("state")).unwrap(), ["nads"]);
+    assert_eq!(
+        host::file::list(&node.path("net.d")).unwrap(),
+        ["10-cbr0.conflist"]
+    );
+    let mode = std::fs::metadata(node.path("state/nads/d/a.json"))
+        .unwrap()
+        .mode();
+    assert_eq!(mode & 0o777, 0o600);
+}

@@ -1,0 +1,20 @@
+//! The built `multus-daemon` against an API server, a kubelet and folders of the test's own.
+
+#[cfg(test)]
+mod api;
+#[cfg(test)]
+mod attachments;
+#[cfg(test)]
+mod kubelet;
+#[cfg(test)]
+mod lifecycle;
+#[cfg(test)]
+mod node;
+#[cfg(test)]
+mod one_shot;
+#[cfg(test)]
+mod outage;
+#[cfg(test)]
+mod refusals;
+#[cfg(test)]
+mod status;

@@ -1,0 +1,69 @@
+//! An API server that is not there.
+
+use serde_json::json;
+
+use super::node::{MACVLAN, Node, report, until};
+
+#[tokio::test]
+async fn attachments_go_on_from_the_copy_on_disk_even_after_a_restart() {
+    let node = Node::new().await;
+    node.api.nad("d/a", MACVLAN, None);
+    let daemon = node.start().await;
+    let copy = node.path("state/nads/d/a.json");
+    until("the NAD is on disk", async || copy.exists()).await;
+    assert!(daemon.stop().await.success());
+
+    node.api.set_down(true);
+    let daemon = node.start().await;
+    let plan = daemon.plan(&node.request("p", Some("a"))).await.ok();
+    assert_eq!(plan["attachments"][1]["name"], "d/a");
+    // One that is not known is refused with the reason, not left out.
+    let text = daemon
+        .plan(&node.request("p", Some("unknown")))
+        .await
+        .refused("DaemonNotReady");
+    assert!(text.contains("d/unknown"), "{text}");
+}
+
+#[tokio::test]
+async fn a_pod_whose_annotations_nobody_knows_is_refused_and_tried_again() {
+    let node = Node::new().await;
+    node.api.set_down(true);
+    let daemon = node.start().await;
+    let answer = daemon.plan(&node.request("p", None)).await;
+    assert_eq!(answer.code, 503);
+    answer.refused("DaemonNotReady");
+    assert_eq!(answer.json()["code"], 11);
+}
+
+#[tokio::test]
+async fn a_status_accepted_during_an_outage_is_written_after_it_and_after_a_restart() {
+    let node = Node::new().await;
+    node.api.pod("p", &json!({}));
+    node.api.pod("q", &json!({}));
+    node.api.set_down(true);
+    let daemon = node.start().await;
+    daemon.report(&report("p")).await.ok();
+    assert!(daemon.stop().await.success());
+    let daemon = node.start().await;
+    daemon.report(&report("q")).await.ok();
+    node.api.set_down(false);
+    node.api.until_status("p").await;
+    node.api.until_status("q").await;
+    drop(daemon);
+}
+
+#[tokio::test]
+async fn a_deleted_nad_is_gone_from_the_copy_once_the_api_says_so() {
+    let node = Node::new().await;
+    node.api.nad("d/a", MACVLAN, None);
+    let stale = node.path("state/nads/d/stale.json");
+    host::file::create_dir(stale.parent().unwrap(), 0o700).unwrap();
+    node.write("state/nads/d/stale.json", r#"{"config":"{}"}"#);
+    let daemon = node.start().await;
+    until("the stale copy is removed", async || !stale.exists()).await;
+    daemon
+        .plan(&node.request("p", Some("stale")))
+        .await
+        .refused("NetworkNotFound");
+}
