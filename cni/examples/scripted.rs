@@ -1,8 +1,8 @@
 //! A plugin that does what its configuration says. The process tests of the skeleton run it.
 //!
-//! `{"result": {…}}` is printed at ADD; `{"fail": {"code": 7, "msg": "…"}}` fails every verb; `{"panic": "…"}`
-//! panics, with `"panicInThread": true` in a thread whose end is waited for. It writes `done` to the file
-//! named by `mark`, so that a test can see that it was reached.
+//! `{"result": {…}}` is printed at ADD; `{"fail": {"code": 7, "msg": "…"}}` fails every verb;
+//! `{"panic": "…"}` panics, with `"panicInThread": true` in a thread whose end is waited for. It
+//! writes `done` to the file named by `mark`, so that a test can see that it was reached.
 
 use std::process::ExitCode;
 

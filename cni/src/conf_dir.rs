@@ -52,8 +52,8 @@ pub enum ConfDirError {
     },
 }
 
-/// Loads one file. A conflist also gets the plugins of `<folder>/<list name>/*.conf`, unless it says
-/// `loadOnlyInlinedPlugins`.
+/// Loads one file. A conflist also gets the plugins of `<folder>/<list name>/*.conf`, unless it
+/// says `loadOnlyInlinedPlugins`.
 pub fn load(path: &Path) -> Result<NetworkList, ConfDirError> {
     let bytes = read(path)?;
     let failed = |source| ConfDirError::Config {
@@ -83,8 +83,8 @@ pub fn load(path: &Path) -> Result<NetworkList, ConfDirError> {
 
 /// The first file by name whose `name` is `name`; a `.conflist` wins over a conf of the same name.
 ///
-/// Plugins of the list's folder are not added, as in multus. A file that cannot be read is passed over, and
-/// told only if no other has the name.
+/// Plugins of the list's folder are not added, as in multus. A file that cannot be read is passed
+/// over, and told only if no other has the name.
 pub fn find(dir: &Path, name: &str) -> Result<NetworkList, ConfDirError> {
     let mut trouble = None;
     let mut found: Option<(PathBuf, Vec<u8>)> = None;

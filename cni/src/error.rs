@@ -87,8 +87,8 @@ impl Error {
         self
     }
 
-    /// The error as a plugin prints it: 4-space indented JSON with keys `cniVersion`, `code`, `msg` and,
-    /// unless empty, `details`.
+    /// The error as a plugin prints it: 4-space indented JSON with keys `cniVersion`, `code`, `msg`
+    /// and, unless empty, `details`.
     pub fn to_json(&self, version: Version) -> String {
         let printed = Printed {
             cni_version: version,
@@ -99,7 +99,8 @@ impl Error {
         crate::raw::pretty(&printed)
     }
 
-    /// Reads the error that a plugin printed. None if the text is not a JSON object with `code` or `msg`.
+    /// Reads the error that a plugin printed. None if the text is not a JSON object with `code` or
+    /// `msg`.
     pub fn parse(stdout: &[u8]) -> Option<Self> {
         if !stdout.trim_ascii_start().starts_with(b"{") {
             return None;

@@ -31,7 +31,8 @@ pub struct Call<'a> {
     pub stdin: &'a [u8],
     /// The child's process group is killed when it has not finished by then; None waits forever.
     pub deadline: Option<Duration>,
-    /// Pause before the next of 6 tries when the program is still open for writing; see [`BUSY_PAUSE`].
+    /// Pause before the next of 6 tries when the program is still open for writing; see
+    /// [`BUSY_PAUSE`].
     pub busy_pause: Duration,
 }
 

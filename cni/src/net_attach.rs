@@ -1,4 +1,5 @@
-//! The multi-network specification: annotations, NADs, network-status, DeviceInfo (spec/multus.md §2 to §4).
+//! The multi-network specification: annotations, NADs, network-status, DeviceInfo (spec/multus.md
+//! §2 to §4).
 
 pub mod device_info;
 pub mod nad;

@@ -1,4 +1,5 @@
-//! The plugin side: from environment and stdin to a checked [`Invocation`], one call, one JSON document.
+//! The plugin side: from environment and stdin to a checked [`Invocation`], one call, one JSON
+//! document.
 
 use std::any::Any;
 use std::io::{Read, Write};
@@ -45,7 +46,8 @@ pub trait Plugin {
         &Version::ALL
     }
 
-    /// Printed on stderr, with exit code 0, when there is no `CNI_COMMAND`; None makes that an error.
+    /// Printed on stderr, with exit code 0, when there is no `CNI_COMMAND`; None makes that an
+    /// error.
     fn about(&self) -> Option<&str> {
         None
     }
@@ -53,8 +55,8 @@ pub trait Plugin {
 
 /// Serves one call and returns the exit code, 0 or 1.
 ///
-/// Writes exactly one JSON document to `stdout`, or nothing after a successful DEL, CHECK, GC or STATUS.
-/// A panic of the plugin becomes error 999.
+/// Writes exactly one JSON document to `stdout`, or nothing after a successful DEL, CHECK, GC or
+/// STATUS. A panic of the plugin becomes error 999.
 pub fn run(plugin: &dyn Plugin, env: &Env, stdin: &mut dyn Read, stdout: &mut dyn Write) -> u8 {
     serve(plugin, env, stdin, stdout, &Note::default())
 }

@@ -1,5 +1,6 @@
-//! Lossless JSON objects: order, keys and values are kept as they were written, so that what this crate
-//! does not know passes through byte for byte. Only whitespace between members is normalised away.
+//! Lossless JSON objects: order, keys and values are kept as they were written, so that what this
+//! crate does not know passes through byte for byte. Only whitespace between members is normalised
+//! away.
 
 use std::fmt;
 
@@ -9,7 +10,8 @@ use serde_json::value::RawValue;
 
 mod fold;
 
-/// An ordered JSON object with raw values. If a key occurs twice in the text, the last one counts, as in Go.
+/// An ordered JSON object with raw values. If a key occurs twice in the text, the last one counts,
+/// as in Go.
 #[derive(Clone, Default)]
 pub struct Object {
     members: Vec<Member>,
@@ -61,7 +63,8 @@ impl Object {
             .map(|member| &*member.value)
     }
 
-    /// The value that a Go program reads for this key: letter case does not count, the last one wins.
+    /// The value that a Go program reads for this key: letter case does not count, the last one
+    /// wins.
     pub fn get_folded(&self, key: &str) -> Option<&RawValue> {
         self.members
             .iter()
@@ -166,8 +169,8 @@ impl Object {
     }
 }
 
-/// A value as one JSON text. Only for types whose serialisation cannot fail: strings, numbers, lists and
-/// structs of them.
+/// A value as one JSON text. Only for types whose serialisation cannot fail: strings, numbers,
+/// lists and structs of them.
 pub fn raw<T: Serialize + ?Sized>(value: &T) -> Box<RawValue> {
     #[expect(clippy::expect_used, reason = "see the contract above")]
     serde_json::value::to_raw_value(value).expect("plain values serialise")

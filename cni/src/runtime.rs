@@ -1,4 +1,5 @@
-//! The runtime side: running a network's list of plugins, as libcni does (spec/multus.md appendix A).
+//! The runtime side: running a network's list of plugins, as libcni does (spec/multus.md appendix
+//! A).
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -52,8 +53,8 @@ pub struct Target {
 }
 
 impl Runtime {
-    /// ADD: the plugins in order, each with its predecessor's result. Stops at the first failure and undoes
-    /// nothing: the caller must DEL. The result is cached, if a cache is kept.
+    /// ADD: the plugins in order, each with its predecessor's result. Stops at the first failure
+    /// and undoes nothing: the caller must DEL. The result is cached, if a cache is kept.
     pub fn add(&self, network: &NetworkList, target: &Target) -> Result<AddResult, RuntimeError> {
         check_names(network, target)?;
         let version = known_version(network)?;
@@ -79,8 +80,9 @@ impl Runtime {
         Ok(result)
     }
 
-    /// DEL: the plugins in reverse order. Stops at the first failure and keeps the cached result, so that it
-    /// can be repeated. A damaged or unreadable cached result is left out, and DEL goes on.
+    /// DEL: the plugins in reverse order. Stops at the first failure and keeps the cached result,
+    /// so that it can be repeated. A damaged or unreadable cached result is left out, and DEL goes
+    /// on.
     pub fn del(&self, network: &NetworkList, target: &Target) -> Result<(), RuntimeError> {
         check_names(network, target)?;
         let version = network.version().ok().filter(|version| version.has_check());
@@ -105,7 +107,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// CHECK: the plugins in order, with the cached result. A success if the network says `disableCheck`.
+    /// CHECK: the plugins in order, with the cached result. A success if the network says
+    /// `disableCheck`.
     pub fn check(&self, network: &NetworkList, target: &Target) -> Result<(), RuntimeError> {
         check_names(network, target)?;
         let version = known_version(network)?;
@@ -146,8 +149,8 @@ impl Runtime {
         Ok(())
     }
 
-    /// GC: DEL for cached attachments of this network that are not in `valid`, then, from 1.1.0 on, GC of each
-    /// plugin. Goes on after errors. Does nothing if the network says `disableGC`.
+    /// GC: DEL for cached attachments of this network that are not in `valid`, then, from 1.1.0 on,
+    /// GC of each plugin. Goes on after errors. Does nothing if the network says `disableGC`.
     pub fn gc(&self, network: &NetworkList, valid: &[Attachment]) -> Result<(), RuntimeError> {
         if network.disable_gc() {
             return Ok(());

@@ -20,7 +20,8 @@ fn plugin() -> PathBuf {
         .join("examples/scripted")
 }
 
-/// Runs the plugin against a namespace; tells its error, if any, and whether its own code was reached.
+/// Runs the plugin against a namespace; tells its error, if any, and whether its own code was
+/// reached.
 fn call(command: &str, netns: &str, dir: &Path, allow: Option<&str>) -> (Option<Error>, bool) {
     let mark = dir.join(command);
     let mut child = Command::new(plugin())

@@ -43,8 +43,8 @@ impl NetworkList {
         }
     }
 
-    /// As [`Self::parse`], but a list may be empty or absent: its plugins are added from a folder with
-    /// [`Self::push_plugin`].
+    /// As [`Self::parse`], but a list may be empty or absent: its plugins are added from a folder
+    /// with [`Self::push_plugin`].
     pub fn parse_open(bytes: &[u8]) -> Result<Self, ConfigError> {
         let object = Object::parse(bytes).map_err(ConfigError::NotAnObject)?;
         let has_type = has_type(&object)?;
@@ -110,7 +110,8 @@ impl NetworkList {
         Ok(name::check_network(&self.name)?)
     }
 
-    /// `cniVersion` as written, or the highest known entry of `cniVersions`; empty if there is neither.
+    /// `cniVersion` as written, or the highest known entry of `cniVersions`; empty if there is
+    /// neither.
     pub fn cni_version(&self) -> &str {
         &self.cni_version
     }

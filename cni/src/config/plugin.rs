@@ -62,7 +62,8 @@ impl Plugin {
             .unwrap_or_default()
     }
 
-    /// The plugin's `deviceID`, in whatever spelling a Go plugin would read it; else its `pciBusID`.
+    /// The plugin's `deviceID`, in whatever spelling a Go plugin would read it; else its
+    /// `pciBusID`.
     pub fn device_id(&self) -> Result<Option<String>, ConfigError> {
         for key in ["deviceID", "pciBusID"] {
             let value: Option<String> = self.object.typed_folded(key).map_err(ConfigError::Key)?;

@@ -4,9 +4,9 @@ use super::ConfigError;
 use crate::raw::Object;
 use crate::version::{UnknownVersion, Version};
 
-/// The text to use as `cniVersion`: the highest published one of `cniVersions` and `cniVersion`, or what
-/// `cniVersion` says if `cniVersions` has none. Versions newer than ours are passed over; an entry
-/// that is no version at all is an error.
+/// The text to use as `cniVersion`: the highest published one of `cniVersions` and `cniVersion`, or
+/// what `cniVersion` says if `cniVersions` has none. Versions newer than ours are passed over; an
+/// entry that is no version at all is an error.
 pub(super) fn choose(object: &Object, single: bool) -> Result<String, ConfigError> {
     let own: Option<String> = if single {
         object

@@ -8,6 +8,7 @@ use std::io::{self, ErrorKind, PipeReader, Read, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
+use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
@@ -22,8 +23,11 @@ use super::Call;
 pub(super) const STDOUT_LIMIT: usize = 4 << 20;
 /// Of stderr so much is kept for messages.
 const STDERR_KEPT: usize = 4 << 10;
-/// How long pipes may stay open after the program itself has ended: a child of it may hold them for ever.
+/// How long pipes may stay open after the program itself has ended: a child of it may hold them for
+/// ever.
 const LINGER: Duration = Duration::from_millis(200);
+/// How long a killed child may take to be gone: one in an uninterruptible sleep stays until it wakes.
+const LAST_BREATH: Duration = Duration::from_secs(1);
 /// A program file that is still open for writing is being installed.
 const BUSY_TRIES: u32 = 6;
 
@@ -46,7 +50,9 @@ pub(super) enum Trouble {
 
 /// Runs the call's program to its end.
 pub(super) fn run(call: &Call<'_>) -> Result<Ended, Trouble> {
-    let until = call.deadline.map(|deadline| Instant::now() + deadline);
+    let until = call
+        .deadline
+        .and_then(|deadline| Instant::now().checked_add(deadline));
     let mut child = start(call, until)?;
     let pid = pid(&child);
     let ended = Conversation::open(call, &mut child, pid).and_then(|talk| talk.until_done(until));
@@ -64,9 +70,21 @@ pub(super) fn run(call: &Call<'_>) -> Result<Ended, Trouble> {
         Err(trouble) => {
             // The leader is not reaped yet, so the group's id cannot have been given to others.
             let _gone = killpg(pid, Signal::SIGKILL);
-            let _reaped = child.wait();
+            reap(child);
             Err(trouble)
         }
+    }
+}
+
+/// Waits for a killed child, but not for one that the kernel cannot kill yet.
+fn reap(mut child: Child) {
+    let (done, told) = mpsc::channel();
+    let wait = move || {
+        let _reaped = child.wait();
+        let _heard = done.send(());
+    };
+    if std::thread::Builder::new().spawn(wait).is_ok() {
+        let _dead = told.recv_timeout(LAST_BREATH);
     }
 }
 

@@ -6,7 +6,8 @@ use std::path::PathBuf;
 use super::ExecError;
 use crate::name;
 
-/// The first regular file `<folder>/<plugin>`; links are followed, the execute bit is not looked at.
+/// The first regular file `<folder>/<plugin>`; links are followed, the execute bit is not looked
+/// at.
 pub fn find(plugin: &str, path: &[PathBuf]) -> Result<PathBuf, ExecError> {
     name::check_plugin_type(plugin)?;
     path.iter()

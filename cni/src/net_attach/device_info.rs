@@ -1,5 +1,5 @@
-//! DeviceInfo files (device information specification 1.1.0): written by the device plugin, copied for the CNI
-//! plugin, shown in network-status.
+//! DeviceInfo files (device information specification 1.1.0): written by the device plugin, copied
+//! for the CNI plugin, shown in network-status.
 #![expect(
     clippy::disallowed_methods,
     reason = "boundary: reads and writes DeviceInfo files"
@@ -148,7 +148,8 @@ pub fn dp_path(dir: &Path, resource: &str, device_id: &str) -> PathBuf {
     dir.join(format!("{resource}-{device_id}-device.json").replace('/', "-"))
 }
 
-/// `<dir>/<attachment>-<container id>_<ifname>`, with `-` for every `/`; `attachment` is `namespace/name`.
+/// `<dir>/<attachment>-<container id>_<ifname>`, with `-` for every `/`; `attachment` is
+/// `namespace/name`.
 pub fn cni_path(dir: &Path, attachment: &str, container_id: &str, ifname: &str) -> PathBuf {
     dir.join(format!("{attachment}-{container_id}_{ifname}").replace('/', "-"))
 }
@@ -166,12 +167,14 @@ pub fn read(path: &Path) -> Result<Option<DeviceInfo>, DeviceInfoError> {
         })
 }
 
-/// Writes a file: compact JSON, mode 0444, atomic; replaces an older one. The folder is made if missing.
+/// Writes a file: compact JSON, mode 0444, atomic; replaces an older one. The folder is made if
+/// missing.
 pub fn write(path: &Path, info: &DeviceInfo) -> Result<(), DeviceInfoError> {
     place("write", path, raw(info).get().as_bytes())
 }
 
-/// Copies a file byte for byte, mode 0444, atomic; replaces an older one. False if there is no source.
+/// Copies a file byte for byte, mode 0444, atomic; replaces an older one. False if there is no
+/// source.
 pub fn copy(source: &Path, target: &Path) -> Result<bool, DeviceInfoError> {
     let Some(bytes) = bytes(source)? else {
         return Ok(false);

@@ -28,8 +28,8 @@ pub enum NadError {
     },
 }
 
-/// The configuration of the NAD `name`. Empty or absent `spec_config` means the file in `conf_dir` of that
-/// name; a missing or empty `name` in the text becomes the NAD's.
+/// The configuration of the NAD `name`. Empty or absent `spec_config` means the file in `conf_dir`
+/// of that name; a missing or empty `name` in the text becomes the NAD's.
 pub fn config(
     name: &str,
     spec_config: Option<&str>,

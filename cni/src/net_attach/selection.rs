@@ -151,8 +151,8 @@ pub fn parse_default_network(
     }
 }
 
-/// Names the interfaces of a pod: the wanted name, else `net<position>`. Position 0 is the default network:
-/// its name is `default_ifname` if no other is wanted. Two equal names are an error.
+/// Names the interfaces of a pod: the wanted name, else `net<position>`. Position 0 is the default
+/// network: its name is `default_ifname` if no other is wanted. Two equal names are an error.
 pub fn interface_names(
     default_ifname: &str,
     wanted: &[Option<&str>],
@@ -168,8 +168,8 @@ pub fn interface_names(
 }
 
 impl Selection {
-    /// What the element asks for as capabilities: `mac`, `infinibandGUID`, `ips`, `portMappings`, `bandwidth`,
-    /// `deviceID`.
+    /// What the element asks for as capabilities: `mac`, `infinibandGUID`, `ips`, `portMappings`,
+    /// `bandwidth`, `deviceID`.
     pub fn capability_args(&self) -> Object {
         let mut args = Object::new();
         if let Some(mac) = &self.mac {

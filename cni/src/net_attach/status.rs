@@ -80,8 +80,8 @@ pub struct Attached<'a> {
 
 /// The elements for one attachment: one per interface in the pod.
 ///
-/// A result with one interface gives one element. One without any gives none, except for the default network,
-/// which always has an element (spec/multus.md appendix B, 5.2).
+/// A result with one interface gives one element. One without any gives none, except for the
+/// default network, which always has an element (spec/multus.md appendix B, 5.2).
 pub fn of_attachment(attached: &Attached<'_>) -> Vec<NetworkStatus> {
     let result = attached.result;
     let mut elements = match &result.interfaces[..] {

@@ -114,7 +114,8 @@ impl Invocation {
         Ok(self.typed("runtimeConfig")?.unwrap_or_default())
     }
 
-    /// `cni.dev/valid-attachments`, or the older `cni.dev/attachments`; error code 7 if there is neither.
+    /// `cni.dev/valid-attachments`, or the older `cni.dev/attachments`; error code 7 if there is
+    /// neither.
     pub fn valid_attachments(&self) -> Result<Vec<Attachment>, Error> {
         for key in [VALID_ATTACHMENTS, ATTACHMENTS] {
             if let Some(attachments) = self.typed(key)? {

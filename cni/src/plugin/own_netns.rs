@@ -1,13 +1,13 @@
-//! A runtime that mounts things wrongly can hand a plugin its own network namespace. Working on it would
-//! take the host's interfaces away, so it is refused before any work.
+//! A runtime that mounts things wrongly can hand a plugin its own network namespace. Working on it
+//! would take the host's interfaces away, so it is refused before any work.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt;
 
 use crate::error::{Error, code};
 
-/// Fails with code 8 if `path` is the namespace of this thread. A path that cannot be looked at is the
-/// plugin's own business: at DEL it may be gone.
+/// Fails with code 8 if `path` is the namespace of this thread. A path that cannot be looked at is
+/// the plugin's own business: at DEL it may be gone.
 pub(super) fn refuse(path: &str) -> Result<(), Error> {
     let Ok(target) = fs::metadata(path) else {
         return Ok(());

@@ -1,7 +1,7 @@
 //! When Go's JSON decoder takes two key spellings for the same field.
 
-/// Equal by Unicode simple folding, as far as it can reach ASCII: upper and lower case, the Kelvin sign
-/// and the long s.
+/// Equal by Unicode simple folding, as far as it can reach ASCII: upper and lower case, the Kelvin
+/// sign and the long s.
 pub(super) fn equal(a: &str, b: &str) -> bool {
     a == b || a.chars().map(fold).eq(b.chars().map(fold))
 }

@@ -181,8 +181,8 @@ impl Cache {
         }
     }
 
-    /// Every attachment of every network, ordered by file name. Damaged files, and older ones that do not
-    /// say whose they are, are left out; a folder that does not exist is empty.
+    /// Every attachment of every network, ordered by file name. Damaged files, and older ones that
+    /// do not say whose they are, are left out; a folder that does not exist is empty.
     pub fn list(&self) -> Result<Vec<Cached>, CacheError> {
         let failed = |source| CacheError::Io {
             verb: "list",

@@ -4,7 +4,8 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 
-/// Fails unless `text` is a hardware address of `wanted` bytes: `aa:bb:…`, `aa-bb-…` or `aabb.ccdd…`.
+/// Fails unless `text` is a hardware address of `wanted` bytes: `aa:bb:…`, `aa-bb-…` or
+/// `aabb.ccdd…`.
 pub(super) fn check_hardware(key: &str, text: &str, wanted: usize) -> Result<(), String> {
     match bytes(text) {
         Some(count) if count == wanted => Ok(()),
