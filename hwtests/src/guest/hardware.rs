@@ -91,7 +91,7 @@ impl Hardware {
         }
         pfs.sort_by(|a, b| a.address.cmp(&b.address));
         // igbvf only finds its PF when the PF is up, so it is loaded last.
-        run("modprobe", ["--ignore-install", "igbvf"]).or_else(|_| run("modprobe", ["igbvf"]))?;
+        run("modprobe", ["igbvf"])?;
         for vf in pfs.iter().flat_map(|pf| &pf.vfs) {
             wait_for(&format!("an interface of VF {vf}"), || {
                 Ok(interface_of(vf)?.is_some())
