@@ -1,0 +1,166 @@
+//! Addresses and routes of the IPAM plugin: into the result, and into the pod (spec/sriov-cni.md §6.2).
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use cni::result::{AddResult, Route as Wanted};
+use host::error::{Error as NodeError, Kind};
+use host::netlink::address::{Dad, Detection, NewAddress};
+use host::netlink::route::Route;
+use ipnet::IpNet;
+
+use crate::apply::{self, Subject};
+use crate::error::{Error, Result};
+use crate::log::Log;
+use crate::node::{Node, Place};
+use crate::step::Step;
+
+/// How long duplicate address detection may take where a gateway needs the address at once.
+const DETECTION: Duration = Duration::from_secs(5);
+
+/// How long to wait for a carrier before detection is waited for; without carrier it cannot end.
+const CARRIER: Duration = Duration::from_millis(200);
+
+/// Adds what the IPAM plugin returned; all its addresses become those of interface `ours`.
+pub fn merge(result: &mut AddResult, ipam: AddResult, ours: usize) {
+    result.ips.extend(ipam.ips.into_iter().map(|mut ip| {
+        ip.interface = Some(ours);
+        ip
+    }));
+    result.routes.extend(ipam.routes);
+    if ipam.dns != cni::result::Dns::default() {
+        result.dns = ipam.dns;
+    }
+}
+
+/// Applies the addresses of interface `ours` and the routes.
+pub fn apply(
+    node: &mut dyn Node,
+    subject: &Subject<'_>,
+    result: &AddResult,
+    ours: usize,
+    log: &Log,
+) -> Result<()> {
+    let Some(pod) = subject.pod.map(Place::Pod) else {
+        return Ok(());
+    };
+    let link = apply::present(node, subject, pod, &Step::Addresses)?;
+    let failed = |step: String| {
+        let ifname = link.name.clone();
+        move |source: NodeError| Error::Address {
+            step,
+            ifname,
+            source,
+        }
+    };
+    let own: Vec<_> = result
+        .ips
+        .iter()
+        .filter(|ip| ip.interface == Some(ours))
+        .collect();
+    if own.iter().any(|ip| ip.address.addr().is_ipv6()) {
+        enable_ipv6(node, pod, &link.name).map_err(failed("enable IPv6".to_owned()))?;
+    }
+    for ip in &own {
+        // Usable at once, while detection goes on: the pod does not start a second or two later (plugins#680).
+        let address = NewAddress {
+            net: ip.address,
+            detection: Detection::Optimistic,
+        };
+        let added = node.add_address(pod, link.index, address);
+        added.map_err(failed(format!("add address {}", ip.address)))?;
+    }
+    let has_gateway = own
+        .iter()
+        .any(|ip| ip.gateway.is_some_and(|gateway| gateway.is_ipv6()));
+    if has_gateway {
+        await_detection(node, pod, link.index, log)
+            .map_err(failed("detect duplicates of addresses".to_owned()))?;
+    }
+    for wanted in &result.routes {
+        let gateway = wanted.gw.or_else(|| gateway(result, ours, &wanted.dst));
+        let route = route(wanted, link.index, gateway);
+        match node.add_route(pod, &route) {
+            // Two IPAM ranges may ask for the same route.
+            Err(error) if error.kind() == Kind::Exists => {}
+            other => other.map_err(failed(format!("add route to {}", wanted.dst)))?,
+        }
+    }
+    Ok(())
+}
+
+/// The route as the kernel gets it; destinations with host bits are masked, as Go's parser does.
+fn route(wanted: &Wanted, index: u32, gateway: Option<IpAddr>) -> Route {
+    let route = Route::new(wanted.dst.trunc(), index, gateway);
+    Route {
+        metric: (wanted.priority != 0).then_some(wanted.priority),
+        table: wanted.table.unwrap_or(Route::MAIN),
+        scope: wanted
+            .scope
+            .and_then(|scope| u8::try_from(scope).ok())
+            .unwrap_or(route.scope),
+        mtu: (wanted.mtu != 0).then_some(wanted.mtu),
+        advmss: (wanted.advmss != 0).then_some(wanted.advmss),
+        ..route
+    }
+}
+
+/// A route of a result leaves through interface `ours`: its gateway, or that of an own address, is reached there.
+pub fn is_through(result: &AddResult, ours: usize, wanted: &Wanted) -> bool {
+    match wanted.gw {
+        None => true,
+        Some(via) => result
+            .ips
+            .iter()
+            .any(|ip| ip.interface == Some(ours) && ip.address.contains(&via)),
+    }
+}
+
+/// The gateway of the first address of the destination's family.
+fn gateway(result: &AddResult, ours: usize, destination: &IpNet) -> Option<IpAddr> {
+    let own = result.ips.iter().filter(|ip| ip.interface == Some(ours));
+    own.filter_map(|ip| ip.gateway)
+        .find(|gateway| gateway.is_ipv4() == destination.addr().is_ipv4())
+}
+
+fn enable_ipv6(node: &mut dyn Node, pod: Place<'_>, name: &str) -> host::error::Result<()> {
+    for interface in ["lo", name] {
+        let key = ["net", "ipv6", "conf", interface, "disable_ipv6"];
+        // Writing restarts IPv6 on the interface, so only if needed.
+        if node.sysctl(pod, &key)? != "0" {
+            node.set_sysctl(pod, &key, "0")?;
+        }
+    }
+    node.set_sysctl(
+        pod,
+        &["net", "ipv6", "conf", name, "keep_addr_on_down"],
+        "1",
+    )
+}
+
+/// A duplicate is an error; no carrier, or a kernel that takes longer, is not.
+fn await_detection(
+    node: &mut dyn Node,
+    pod: Place<'_>,
+    index: u32,
+    log: &Log,
+) -> host::error::Result<()> {
+    if !node.await_carrier(pod, index, CARRIER)? {
+        log.warning("no carrier: duplicate address detection is not waited for");
+        return Ok(());
+    }
+    match node.await_addresses(pod, index, DETECTION)? {
+        Dad::Done => Ok(()),
+        Dad::Tentative(addresses) => {
+            log.warning(&format!(
+                "duplicate address detection goes on for {addresses:?}"
+            ));
+            Ok(())
+        }
+        Dad::Duplicate(addresses) => Err(NodeError::State {
+            object: format!("{addresses:?}"),
+            problem: "another node of the network has this address".to_owned(),
+            kind: Kind::Exists,
+        }),
+    }
+}

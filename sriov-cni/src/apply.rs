@@ -1,0 +1,271 @@
+//! Carrying out steps: each looks first and skips what is already right, acts, and reads back.
+
+use std::path::Path;
+use std::time::Duration;
+
+use host::error::Kind;
+use host::mac::MacAddress;
+use host::netlink::link::{Link, LinkChange};
+use host::netlink::vf::VfAttribute;
+use host::pci::PciAddress;
+
+use crate::error::{Error, Result};
+use crate::node::{Function, Node, Place};
+use crate::step::Step;
+
+pub(crate) mod attributes;
+
+/// A VF in the middle of a plan.
+#[derive(Debug, Clone)]
+pub struct Subject<'a> {
+    /// The VF.
+    pub vf: PciAddress,
+    /// Its PF and index.
+    pub function: &'a Function,
+    /// The pod's namespace; `None` if it is gone.
+    pub pod: Option<&'a Path>,
+}
+
+/// What a step taught, beyond having been carried out.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Lesson {
+    /// Nothing.
+    None,
+    /// The VF may (not) choose its own address.
+    Pinned(bool),
+    /// The driver takes no all-zero address through the PF.
+    ClearRefused,
+}
+
+/// Pauses between attempts, and between readings of a driver that works asynchronously: 5 ms doubling to 200 ms, two
+/// seconds in all. Drivers like i40e answer EAGAIN while a VF resets.
+const PAUSES: [u64; 13] = [5, 10, 20, 40, 80, 160, 200, 200, 200, 200, 200, 200, 200];
+
+/// Carries out a step on the VF or its interface. The steps of the protocol (allocate, addresses, commit, announce) are
+/// the command's own.
+pub fn apply(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<Lesson> {
+    match step {
+        Step::TryOwnAddress(mac) => return try_own_address(node, subject, *mac),
+        Step::OwnAddress(mac) => own_address(node, subject, step, *mac)?,
+        Step::ClearPfAddress => {
+            let zero = [VfAttribute::Mac(MacAddress::ZERO)];
+            let cleared = node.set_attributes(&subject.function.pf, subject.function.index, &zero);
+            return Ok(if cleared.is_ok() {
+                Lesson::None
+            } else {
+                Lesson::ClearRefused
+            });
+        }
+        Step::Attributes(wanted) => attributes::set(node, subject, wanted)?,
+        Step::ToPod(name) => to_pod(node, subject, step, name)?,
+        Step::ToHost(properties) => {
+            let pod = pod(subject)?;
+            let link = present(node, subject, Place::Pod(pod), step)?;
+            let moved = node.to_host(pod, link.index, &properties.link_change());
+            moved.map_err(|source| netdev_error(subject, step, source))?;
+            present(node, subject, Place::Host, step)?;
+        }
+        Step::Restore(properties) => {
+            change(node, subject, Place::Host, step, &properties.link_change())?;
+        }
+        Step::HostUp => change(node, subject, Place::Host, step, &up())?,
+        Step::Up => change(node, subject, Place::Pod(pod(subject)?), step, &up())?,
+        Step::DropAltNames(names) => {
+            let link = present(node, subject, Place::Host, step)?;
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            let dropped = node.delete_alt_names(Place::Host, link.index, &names);
+            dropped.map_err(|source| netdev_error(subject, step, source))?;
+        }
+        Step::AddAltNames(names) => {
+            let link = present(node, subject, Place::Host, step)?;
+            let names: Vec<_> = names.iter().map(String::as_str).collect();
+            let added = node.add_alt_names(Place::Host, link.index, &names);
+            added.map_err(|source| netdev_error(subject, step, source))?;
+        }
+        Step::Sysctls => sysctls(node, subject, step)?,
+        Step::Allocate | Step::Addresses | Step::Commit | Step::Announce => {}
+    }
+    Ok(Lesson::None)
+}
+
+/// The VF's interface where it must be.
+pub fn present(
+    node: &mut dyn Node,
+    subject: &Subject<'_>,
+    place: Place<'_>,
+    step: &Step,
+) -> Result<Link> {
+    let wanted = match place {
+        Place::Host => "on the host",
+        Place::Pod(_) => "in the pod",
+    };
+    node.netdev(place, subject.vf)?
+        .ok_or_else(|| Error::NetdevDiffers {
+            step: step.to_string(),
+            vf: subject.vf,
+            told: format!("no place {wanted}"),
+        })
+}
+
+/// Tries again while the node is busy.
+fn patiently<T>(
+    node: &mut dyn Node,
+    mut work: impl FnMut(&mut dyn Node) -> host::error::Result<T>,
+) -> host::error::Result<T> {
+    for pause in PAUSES {
+        match work(node) {
+            Err(error) if error.kind() == Kind::Busy => node.pause(Duration::from_millis(pause)),
+            other => return other,
+        }
+    }
+    work(node)
+}
+
+fn try_own_address(node: &mut dyn Node, subject: &Subject<'_>, mac: MacAddress) -> Result<Lesson> {
+    let step = Step::TryOwnAddress(mac);
+    let link = present(node, subject, Place::Host, &step)?;
+    let change = LinkChange {
+        address: Some(mac),
+        ..LinkChange::default()
+    };
+    match patiently(node, |node| node.change(Place::Host, link.index, &change)) {
+        Ok(()) => Ok(Lesson::Pinned(false)),
+        Err(error) if is_refusal(&error) => Ok(Lesson::Pinned(true)),
+        Err(error) => Err(netdev_error(subject, &step, error)),
+    }
+}
+
+/// The driver's answer for an address that the VF may not choose; drivers differ in the errno.
+fn is_refusal(error: &host::error::Error) -> bool {
+    matches!(
+        error.kind(),
+        Kind::Invalid | Kind::Denied | Kind::Unsupported
+    )
+}
+
+fn own_address(
+    node: &mut dyn Node,
+    subject: &Subject<'_>,
+    step: &Step,
+    mac: MacAddress,
+) -> Result<()> {
+    let change = LinkChange {
+        address: Some(mac),
+        ..LinkChange::default()
+    };
+    let mut refusal = None;
+    let mut link = present(node, subject, Place::Host, step)?;
+    for pause in PAUSES {
+        if link.address == Some(mac) {
+            return Ok(());
+        }
+        match node.change(Place::Host, link.index, &change) {
+            Ok(()) => refusal = None,
+            // The PF's address may still be on its way down to the VF.
+            Err(error) if error.kind() == Kind::Busy || is_refusal(&error) => refusal = Some(error),
+            Err(error) => return Err(netdev_error(subject, step, error)),
+        }
+        link = present(node, subject, Place::Host, step)?;
+        if link.address != Some(mac) {
+            node.pause(Duration::from_millis(pause));
+            link = present(node, subject, Place::Host, step)?;
+        }
+    }
+    match (link.address, refusal) {
+        (Some(address), _) if address == mac => Ok(()),
+        (_, Some(error)) => Err(netdev_error(subject, step, error)),
+        (address, None) => Err(Error::NetdevDiffers {
+            step: step.to_string(),
+            vf: subject.vf,
+            told: address.map_or_else(
+                || "no address".to_owned(),
+                |address| format!("address {address}"),
+            ),
+        }),
+    }
+}
+
+fn to_pod(node: &mut dyn Node, subject: &Subject<'_>, step: &Step, name: &str) -> Result<()> {
+    let pod = pod(subject)?;
+    let link = present(node, subject, Place::Host, step)?;
+    let change = LinkChange {
+        name: Some(name),
+        ..LinkChange::default()
+    };
+    match node.to_pod(link.index, pod, &change) {
+        Ok(()) => {}
+        Err(error) if error.kind() == Kind::Exists => {
+            return Err(Error::NameTaken {
+                name: name.to_owned(),
+                netns: pod.to_path_buf(),
+            });
+        }
+        Err(error) => return Err(netdev_error(subject, step, error)),
+    }
+    let moved = present(node, subject, Place::Pod(pod), step)?;
+    if moved.name == name {
+        return Ok(());
+    }
+    Err(Error::NetdevDiffers {
+        step: step.to_string(),
+        vf: subject.vf,
+        told: format!("name {}", moved.name),
+    })
+}
+
+/// Missing sysctls (no IPv6, an old kernel) are no failure.
+fn sysctls(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<()> {
+    let pod = Place::Pod(pod(subject)?);
+    let name = present(node, subject, pod, step)?.name;
+    let _ = node.set_sysctl(pod, &["net", "ipv4", "conf", &name, "arp_notify"], "1");
+    let _ = node.set_sysctl(pod, &["net", "ipv6", "conf", &name, "ndisc_notify"], "1");
+    let _ = node.set_sysctl(pod, &["net", "ipv6", "conf", &name, "optimistic_dad"], "1");
+    Ok(())
+}
+
+fn change(
+    node: &mut dyn Node,
+    subject: &Subject<'_>,
+    place: Place<'_>,
+    step: &Step,
+    change: &LinkChange<'_>,
+) -> Result<()> {
+    let link = present(node, subject, place, step)?;
+    patiently(node, |node| node.change(place, link.index, change))
+        .map_err(|source| netdev_error(subject, step, source))?;
+    let now = present(node, subject, place, step)?;
+    let same = change.name.is_none_or(|name| now.name == name)
+        && change.mtu.is_none_or(|mtu| now.mtu == mtu)
+        && change.up.is_none_or(|up| now.up == up);
+    if same {
+        return Ok(());
+    }
+    Err(Error::NetdevDiffers {
+        step: step.to_string(),
+        vf: subject.vf,
+        told: format!("name {} mtu {} up {}", now.name, now.mtu, now.up),
+    })
+}
+
+fn up() -> LinkChange<'static> {
+    LinkChange {
+        up: Some(true),
+        ..LinkChange::default()
+    }
+}
+
+fn pod<'a>(subject: &Subject<'a>) -> Result<&'a Path> {
+    subject.pod.ok_or_else(|| Error::Vf {
+        vf: subject.vf,
+        problem: "the pod's namespace is gone".to_owned(),
+        code: cni::error::code::INVALID_NETNS,
+    })
+}
+
+fn netdev_error(subject: &Subject<'_>, step: &Step, source: host::error::Error) -> Error {
+    Error::Netdev {
+        step: step.to_string(),
+        vf: subject.vf,
+        source,
+    }
+}

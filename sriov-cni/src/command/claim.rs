@@ -1,0 +1,128 @@
+//! Making sure, under its lock, that the VF is free: what died or was left half done is taken back first.
+
+use std::path::Path;
+
+use host::pci::PciAddress;
+
+use super::Context;
+use crate::error::{Error, Result, holder};
+use crate::ledger::Entry;
+use crate::record::{Phase, Record};
+use crate::restore;
+
+impl Context<'_> {
+    /// Gives back what this attachment has of another VF, from an ADD that was not finished (its device may have
+    /// changed since). Takes that VF's lock.
+    pub(super) fn leave_other_vf(&mut self, vf: PciAddress) -> Result<()> {
+        let Some(mut record) = self.record(&self.attachment())? else {
+            return Ok(());
+        };
+        if record.vf == vf && record.phase != Phase::Released {
+            return Ok(());
+        }
+        let _lock = self.lock(record.vf, self.site.add_lock)?;
+        self.take_back(&mut record)
+    }
+
+    /// Fails if a living attachment has the VF; takes it back from a dead one, and from an earlier ADD of this one.
+    pub(super) fn claim(&mut self, vf: PciAddress) -> Result<()> {
+        let record = match self.ledger.of_vf(vf).map_err(Error::State)? {
+            Entry::Record(record) => Some(*record),
+            Entry::Torn(error) => {
+                self.log
+                    .warning(&format!("ignored: {}", cni::error::chain(&error)));
+                None
+            }
+            Entry::Absent => None,
+        };
+        let noted = self.files.owner(vf).map_err(Error::State)?;
+        // The Go plugin wrote another owner after our record, or there is none of ours.
+        let foreign = noted.filter(|noted| {
+            record
+                .as_ref()
+                .is_none_or(|record| path(record) != Some(noted))
+        });
+        if let Some(netns) = foreign {
+            self.claim_from_go(vf, &netns)?;
+        }
+        let Some(mut record) = record else {
+            return Ok(());
+        };
+        if record.attachment != self.attachment() && self.is_alive(&record)? {
+            return Err(Error::InUse {
+                vf,
+                holder: holder(&record.attachment),
+            });
+        }
+        self.take_back(&mut record)
+    }
+
+    fn claim_from_go(&mut self, vf: PciAddress, netns: &Path) -> Result<()> {
+        let alive = self.node.namespace(netns)?.is_some();
+        for mut record in self.files.records_of(vf).map_err(Error::State)? {
+            if record.attachment == self.attachment() || !alive {
+                self.take_back(&mut record)?;
+            }
+        }
+        // Taking back our own attachment removes the file.
+        if alive && self.files.owner(vf).map_err(Error::State)?.is_some() {
+            return Err(Error::InUse {
+                vf,
+                holder: format!("network namespace {} has it", netns.display()),
+            });
+        }
+        self.files.remove_owner(vf).map_err(Error::State)
+    }
+
+    /// The record's owner exists: not another boot, and its path leads to the very same namespace.
+    fn is_alive(&mut self, record: &Record) -> Result<bool> {
+        // What DEL left to be finished has no owner any more.
+        if record.phase >= Phase::Releasing {
+            return Ok(false);
+        }
+        Ok(restore::reachable(self.node, record, &self.boot, None)?.is_some())
+    }
+
+    /// Addresses that cannot be released stay in the ledger and do not keep the VF from its next owner.
+    fn take_back(&mut self, record: &mut Record) -> Result<()> {
+        let attachment = record.attachment.clone();
+        self.log.info(&format!(
+            "VFLeakRepaired: taking back VF {}, {}",
+            record.vf,
+            holder(&attachment)
+        ));
+        let mut restored = self.release(record, self.site.comes_back);
+        if record.phase == Phase::Released && attachment != self.attachment() {
+            restored.errors.retain(|error| {
+                self.log.warning(&cni::error::chain(error));
+                false
+            });
+        }
+        if let Some(error) = Error::from_many(restored.errors) {
+            return Err(error);
+        }
+        if let Some(pending) = restored
+            .pending
+            .into_iter()
+            .find(|_| !self.has_interface(record.vf))
+        {
+            return Err(Error::Vf {
+                vf: record.vf,
+                problem: format!(
+                    "it is on its way back from {}: {pending}; try again",
+                    holder(&attachment)
+                ),
+                code: cni::error::code::TRY_AGAIN_LATER,
+            });
+        }
+        Ok(())
+    }
+
+    fn has_interface(&mut self, vf: PciAddress) -> bool {
+        matches!(self.node.netdev(crate::node::Place::Host, vf), Ok(Some(_)))
+    }
+}
+
+fn path(record: &Record) -> Option<&std::path::PathBuf> {
+    record.owner.as_ref().map(|owner| &owner.netns)
+}

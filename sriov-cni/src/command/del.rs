@@ -1,0 +1,76 @@
+//! DEL: gives back what the record says, whatever became of pod, namespace and interface (spec/sriov-cni.md §3.1).
+
+use std::path::Path;
+
+use cni::plugin::Invocation;
+
+use super::Context;
+use crate::config::Network;
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::record::Record;
+use crate::site::Site;
+
+/// Takes the VF back. Succeeds if there is nothing left to take, and if what is left can only be done later.
+pub fn del(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
+    let network = Network::read(&call.config)?;
+    let mut context = Context::new(site, node, call, &network)?;
+    let deleted = context.del();
+    if let Err(error) = &deleted {
+        context.log.error(&cni::error::chain(error));
+    }
+    deleted
+}
+
+impl Context<'_> {
+    fn del(&mut self) -> Result<()> {
+        let attachment = self.attachment();
+        let Some(record) = self.record(&attachment)? else {
+            return self.del_unknown();
+        };
+        let _lock = self.lock(record.vf, self.site.del_lock)?;
+        // An ADD that healed it may have been faster.
+        match self.record(&attachment)? {
+            Some(record) => self.del_recorded(record),
+            None => self.del_unknown(),
+        }
+    }
+
+    fn del_recorded(&mut self, mut record: Record) -> Result<()> {
+        let restored = self.release(&mut record, self.site.comes_back);
+        if let Some(error) = Error::from_many(restored.errors) {
+            return Err(error);
+        }
+        self.log.info(&format!("VF {} taken back", record.vf));
+        Ok(())
+    }
+
+    /// Nothing is known of the attachment; addresses may be allocated nevertheless.
+    fn del_unknown(&mut self) -> Result<()> {
+        self.log.info("nothing is recorded of this attachment");
+        let attachment = self.attachment();
+        self.ledger.forget(&attachment).map_err(Error::State)?;
+        self.files.remove_cache(&attachment).map_err(Error::State)?;
+        self.forget_owner_without_cache()?;
+        self.deallocate_unknown()
+    }
+
+    /// A Go DEL that failed half way leaves the VF's file without a cache (K3).
+    fn forget_owner_without_cache(&mut self) -> Result<()> {
+        let id: Option<String> = self.call.config.typed_folded("deviceID").ok().flatten();
+        let Some(vf) = id.and_then(|id| id.parse().ok()) else {
+            return Ok(());
+        };
+        let netns = Path::new(&self.call.netns);
+        let noted = self.files.owner(vf).map_err(Error::State)?;
+        if self.call.netns.is_empty() || noted.as_deref() != Some(netns) {
+            return Ok(());
+        }
+        let _lock = self.lock(vf, self.site.del_lock)?;
+        let is_recorded = matches!(self.ledger.of_vf(vf), Ok(crate::ledger::Entry::Record(_)));
+        if is_recorded || !self.files.records_of(vf).map_err(Error::State)?.is_empty() {
+            return Ok(());
+        }
+        self.files.remove_owner(vf).map_err(Error::State)
+    }
+}

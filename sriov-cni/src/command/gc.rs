@@ -1,0 +1,49 @@
+//! GC: gives back what belongs to no valid attachment of this one network (spec/sriov-cni.md §3.4).
+
+use cni::ipam::Ipam;
+use cni::plugin::Invocation;
+
+use super::Context;
+use crate::config::Network;
+use crate::error::{Error, Result};
+use crate::node::Node;
+use crate::site::Site;
+
+/// Collects; goes on after errors and tells them all.
+pub fn gc(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
+    let network = Network::read(&call.config)?;
+    let valid = call.valid_attachments()?;
+    let mut context = Context::new(site, node, call, &network)?;
+    let mut errors = Vec::new();
+    let records = context.ledger.all().map_err(Error::State)?;
+    // The list of valid attachments is this network's; records of others are none of our business.
+    let stale = records
+        .into_iter()
+        .filter(|record| record.network == network.name && !valid.contains(&record.attachment));
+    for record in stale {
+        match context.lock(record.vf, site.add_lock) {
+            Err(error) => errors.push(error),
+            Ok(_lock) => {
+                // What was read without the lock may be gone or renewed.
+                let Some(mut record) = context
+                    .record(&record.attachment)?
+                    .filter(|now| *now == record)
+                else {
+                    continue;
+                };
+                context.log.info(&format!(
+                    "VFLeakRepaired: collecting VF {} of {}",
+                    record.vf, record.attachment.container_id
+                ));
+                errors.extend(context.release(&mut record, site.comes_back).errors);
+            }
+        }
+    }
+    if let Some(ipam) = Ipam::of(call, Some(site.ipam))? {
+        errors.extend(ipam.gc().err().map(|failure| Error::Ipam {
+            plugin: ipam.plugin_type().to_owned(),
+            failure,
+        }));
+    }
+    Error::from_many(errors).map_or(Ok(()), Err)
+}

@@ -1,0 +1,85 @@
+//! The IPAM plugin: allocation for this call, release for any record.
+
+use cni::ipam::Ipam;
+use cni::plugin::{Command, Invocation};
+use cni::raw::Object;
+use cni::result::AddResult;
+
+use super::Context;
+use crate::error::{Error, Result};
+use crate::record::Record;
+
+impl Context<'_> {
+    /// Asks for addresses; at least one, as upstream has it.
+    pub(super) fn allocate(&self) -> Result<Option<AddResult>> {
+        let Some(ipam) = Ipam::of(self.call, Some(self.site.ipam))? else {
+            return Ok(None);
+        };
+        let result = ipam.add().map_err(|failure| Error::Ipam {
+            plugin: ipam.plugin_type().to_owned(),
+            failure,
+        })?;
+        if result.ips.is_empty() {
+            return Err(Error::IpamResult {
+                plugin: ipam.plugin_type().to_owned(),
+                // Upstream's text; tools match it.
+                problem: "IPAM plugin returned missing IP config".to_owned(),
+            });
+        }
+        Ok(Some(result))
+    }
+
+    /// Releases what was allocated for a record, with the configuration that its ADD was given.
+    pub(super) fn deallocate(&self, record: &Record) -> Result<()> {
+        let Some(ipam) = &record.ipam else {
+            return Ok(());
+        };
+        let call = self.call_for(record, ipam.config.as_deref());
+        deallocate(&call, self.site)
+    }
+
+    /// Releases what the runtime's own input names; for an attachment of which nothing is known.
+    pub(super) fn deallocate_unknown(&self) -> Result<()> {
+        deallocate(self.call, self.site)
+    }
+
+    /// The call that the runtime made, or would have made, to delete the record's attachment.
+    fn call_for(&self, record: &Record, config: Option<&str>) -> Invocation {
+        let mut call = self.call.clone();
+        call.command = Command::Del;
+        call.container_id
+            .clone_from(&record.attachment.container_id);
+        call.ifname.clone_from(&record.attachment.ifname);
+        if record.attachment != self.attachment() {
+            let netns = record
+                .owner
+                .as_ref()
+                .map(|owner| owner.netns.display().to_string());
+            call.netns = netns.unwrap_or_default();
+            call.env.set("CNI_NETNS", &call.netns);
+            let args = record.ipam.as_ref().map_or("", |ipam| ipam.args.as_str());
+            call.env.set("CNI_ARGS", args);
+        }
+        call.env.set("CNI_COMMAND", Command::Del.as_str());
+        call.env.set("CNI_CONTAINERID", &call.container_id);
+        call.env.set("CNI_IFNAME", &call.ifname);
+        if let Some((config, object)) =
+            config.and_then(|text| Some((text, Object::parse(text.as_bytes()).ok()?)))
+        {
+            call.stdin = config.as_bytes().to_vec();
+            call.name.clone_from(&record.network);
+            call.config = object;
+        }
+        call
+    }
+}
+
+fn deallocate(call: &Invocation, site: &crate::site::Site) -> Result<()> {
+    let Some(ipam) = Ipam::of(call, Some(site.ipam))? else {
+        return Ok(());
+    };
+    ipam.del().map_err(|failure| Error::Ipam {
+        plugin: ipam.plugin_type().to_owned(),
+        failure,
+    })
+}

@@ -1,0 +1,128 @@
+//! The files of the Go plugin, read and written under its lock, so that pods survive an upgrade and a downgrade
+//! (spec/sriov-cni.md §2.1).
+//!
+//! `<container>-<interface>` is its cache of an attachment, `pci/<address>` names the namespace that has a VF, and
+//! `pci/vf_lock/<address>.lock` is the VF's lock.
+
+mod cache;
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use cni::plugin::Attachment;
+use cni::raw::Object;
+use host::error::Result;
+use host::file::{self, Durability};
+use host::lock::Lock;
+use host::pci::PciAddress;
+
+use crate::record::{Owner, Record};
+
+pub use cache::Facts;
+
+/// The Go plugin's files in the state directory.
+#[derive(Debug, Clone)]
+pub struct GoFiles {
+    state: PathBuf,
+}
+
+impl GoFiles {
+    /// Files in the plugin's state directory.
+    pub fn new(state: &Path) -> Self {
+        Self {
+            state: state.to_path_buf(),
+        }
+    }
+
+    /// The VF's lock, which ADD and DEL of both programs hold. The file stays.
+    pub fn lock(&self, vf: PciAddress, within: Duration) -> Result<Lock> {
+        let path = self.state.join("pci/vf_lock").join(format!("{vf}.lock"));
+        Lock::exclusive(&path, within)
+    }
+
+    /// Path of the namespace that a VF was given to.
+    pub fn owner(&self, vf: PciAddress) -> Result<Option<PathBuf>> {
+        let text = file::read_text(&self.pci(vf))?;
+        Ok(text.filter(|text| !text.is_empty()).map(PathBuf::from))
+    }
+
+    /// Enters a committed attachment.
+    pub fn enter(&self, record: &Record, config: &Object, facts: &Facts) -> Result<()> {
+        let cache = cache::write(record, config, facts);
+        let path = self.cache(&record.attachment);
+        file::write(&path, cache.as_bytes(), file::PRIVATE, Durability::Process)?;
+        let Some(owner) = &record.owner else {
+            return Ok(());
+        };
+        let netns = owner.netns.as_os_str().as_encoded_bytes();
+        file::create_dir(&self.state.join("pci"), file::PRIVATE_DIR)?;
+        file::write(
+            &self.pci(record.vf),
+            netns,
+            file::PRIVATE,
+            Durability::Process,
+        )
+    }
+
+    /// What the Go plugin noted of an attachment, as a record; `None` if there is nothing that can be used.
+    pub fn record(&self, attachment: &Attachment) -> Result<Option<Record>> {
+        let Some(bytes) = file::read(&self.cache(attachment))? else {
+            return Ok(None);
+        };
+        let Some(mut record) = cache::read(&bytes, attachment) else {
+            return Ok(None);
+        };
+        record.owner = self.owner(record.vf)?.map(|netns| Owner {
+            netns,
+            identity: None,
+            boot: None,
+        });
+        Ok(Some(record))
+    }
+
+    /// Attachments that the Go plugin noted for a VF.
+    pub fn records_of(&self, vf: PciAddress) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for name in file::list(&self.state)? {
+            // Neither part of the name excludes the hyphen; interface names rarely have one.
+            let Some((container_id, ifname)) = name.rsplit_once('-') else {
+                continue;
+            };
+            let attachment = Attachment {
+                container_id: container_id.to_owned(),
+                ifname: ifname.to_owned(),
+            };
+            records.extend(self.record(&attachment)?.filter(|record| record.vf == vf));
+        }
+        Ok(records)
+    }
+
+    /// Removes an attachment's cache, and the VF's file if it names the same namespace or one that nobody else has.
+    pub fn remove(&self, record: &Record) -> Result<()> {
+        self.remove_cache(&record.attachment)?;
+        let owner = self.owner(record.vf)?;
+        if owner.is_some() && owner.as_ref() == record.owner.as_ref().map(|owner| &owner.netns) {
+            self.remove_owner(record.vf)?;
+        }
+        Ok(())
+    }
+
+    /// Removes an attachment's cache.
+    pub fn remove_cache(&self, attachment: &Attachment) -> Result<()> {
+        file::remove(&self.cache(attachment)).map(drop)
+    }
+
+    /// Removes the VF's file.
+    pub fn remove_owner(&self, vf: PciAddress) -> Result<()> {
+        file::remove(&self.pci(vf)).map(drop)
+    }
+
+    fn cache(&self, attachment: &Attachment) -> PathBuf {
+        self.state
+            .join(format!("{}-{}", attachment.container_id, attachment.ifname))
+    }
+
+    fn pci(&self, vf: PciAddress) -> PathBuf {
+        self.state.join("pci").join(vf.to_string())
+    }
+}

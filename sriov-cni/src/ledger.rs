@@ -1,0 +1,157 @@
+//! The ledger: one file per attachment, and one per VF that names the attachment it was given to.
+//!
+//! `ledger/<container>@<interface>` holds the record, `ledger/pci/<address>` its name. The VF's file is written first
+//! and removed last, so a record is always found by its VF; a name without a record means nothing. Neither is synced:
+//! a power cut erases the state of the VFs too (design §3). All access is under the VF's lock.
+
+use std::path::{Path, PathBuf};
+
+use cni::plugin::Attachment;
+use host::error::{Error, Kind, Result};
+use host::file::{self, Durability};
+use host::pci::PciAddress;
+
+use crate::record::{FORMAT, Record};
+
+/// Records of this node.
+#[derive(Debug, Clone)]
+pub struct Ledger {
+    records: PathBuf,
+    vfs: PathBuf,
+}
+
+/// What is there under a key.
+#[derive(Debug)]
+pub enum Entry {
+    /// Nothing.
+    Absent,
+    /// A file that cannot be read as a record; counts as absent, but is told about.
+    Torn(Error),
+    /// A record.
+    Record(Box<Record>),
+}
+
+impl Ledger {
+    /// The ledger in the plugin's state directory.
+    pub fn new(state: &Path) -> Self {
+        let records = state.join("ledger");
+        Self {
+            vfs: records.join("pci"),
+            records,
+        }
+    }
+
+    /// Makes the directories.
+    pub fn create(&self) -> Result<()> {
+        file::create_dir(&self.vfs, file::PRIVATE_DIR)
+    }
+
+    /// Fails if nothing can be written.
+    pub fn probe(&self) -> Result<()> {
+        self.create()?;
+        let path = self.records.join("probe");
+        file::write(&path, b"", file::PRIVATE, Durability::Process)?;
+        file::remove(&path).map(drop)
+    }
+
+    /// The record of an attachment.
+    pub fn get(&self, attachment: &Attachment) -> Result<Entry> {
+        self.read(&key(attachment))
+    }
+
+    /// The attachment that a VF was given to last; `None` if no record can be meant.
+    pub fn holder(&self, vf: PciAddress) -> Result<Option<Attachment>> {
+        let text = file::read_text(&self.vfs.join(vf.to_string()))?;
+        Ok(text.as_deref().and_then(parse_key))
+    }
+
+    /// The record that holds a VF.
+    pub fn of_vf(&self, vf: PciAddress) -> Result<Entry> {
+        match self.holder(vf)? {
+            None => Ok(Entry::Absent),
+            Some(holder) => match self.get(&holder)? {
+                // The attachment has got another VF since.
+                Entry::Record(record) if record.vf != vf => Ok(Entry::Absent),
+                entry => Ok(entry),
+            },
+        }
+    }
+
+    /// Every record, ordered by container and interface. Torn files are left out.
+    pub fn all(&self) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for name in file::list(&self.records)? {
+            if parse_key(&name).is_some()
+                && let Entry::Record(record) = self.read(&name)?
+            {
+                records.push(*record);
+            }
+        }
+        Ok(records)
+    }
+
+    /// Enters a new record and makes it the VF's.
+    pub fn enter(&self, record: &Record) -> Result<()> {
+        self.create()?;
+        let key = key(&record.attachment);
+        let vf = self.vfs.join(record.vf.to_string());
+        file::write(&vf, key.as_bytes(), file::PRIVATE, Durability::Process)?;
+        self.update(record)
+    }
+
+    /// Replaces the record of an attachment.
+    pub fn update(&self, record: &Record) -> Result<()> {
+        let path = self.records.join(key(&record.attachment));
+        file::write_record(&path, record, Durability::Process)
+    }
+
+    /// Removes the attachment's file, and the VF's if it names this attachment.
+    pub fn remove(&self, attachment: &Attachment, vf: PciAddress) -> Result<()> {
+        self.forget(attachment)?;
+        self.leave(vf, attachment)
+    }
+
+    /// Removes the VF's file if it names this attachment; the attachment's file stays.
+    pub fn leave(&self, vf: PciAddress, attachment: &Attachment) -> Result<()> {
+        if self.holder(vf)?.as_ref() == Some(attachment) {
+            file::remove(&self.vfs.join(vf.to_string()))?;
+        }
+        Ok(())
+    }
+
+    /// Removes the attachment's file, torn or not.
+    pub fn forget(&self, attachment: &Attachment) -> Result<()> {
+        file::remove(&self.records.join(key(attachment))).map(drop)
+    }
+
+    fn read(&self, key: &str) -> Result<Entry> {
+        let path = self.records.join(key);
+        match file::read_record::<Record>(&path) {
+            Ok(None) => Ok(Entry::Absent),
+            Ok(Some(record)) if record.format == FORMAT => Ok(Entry::Record(Box::new(record))),
+            Ok(Some(record)) => Ok(Entry::Torn(Error::Value {
+                path,
+                value: format!("format {}", record.format),
+                expected: "a record of format 1",
+            })),
+            Err(error) if error.kind() == Kind::Invalid => Ok(Entry::Torn(error)),
+            Err(error) => Err(error),
+        }
+    }
+}
+
+/// A container id has no `@` (spec/sriov-cni.md §6.3), an interface name may.
+fn key(attachment: &Attachment) -> String {
+    format!("{}@{}", attachment.container_id, attachment.ifname)
+}
+
+fn parse_key(key: &str) -> Option<Attachment> {
+    let (container_id, ifname) = key.trim_end().split_once('@')?;
+    Some(Attachment {
+        container_id: container_id.to_owned(),
+        ifname: ifname.to_owned(),
+    })
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,235 @@
+//! The real node: sysfs, one netlink socket per namespace, threads inside a namespace for sysctls and packets.
+
+use std::collections::BTreeMap;
+use std::net::IpAddr;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use host::error::{Kind, Result};
+use host::mac::MacAddress;
+use host::netlink::Netlink;
+use host::netlink::address::{Address, Dad, NewAddress};
+use host::netlink::link::{Link, LinkChange};
+use host::netlink::route::Route;
+use host::netlink::vf::{Pf, VfAttribute, VfControl, VfState};
+use host::netlink::watch::{Group, Watch};
+use host::netns::{Identity, NetNs};
+use host::pci::PciAddress;
+use host::sysfs::Sysfs;
+use host::{boot, driver, netdev, sriov, sysctl};
+
+use super::{Found, Function, Node, Place};
+
+/// The kernel of this node.
+#[derive(Debug)]
+pub struct Kernel {
+    sysfs: Sysfs,
+    proc: PathBuf,
+    host: Netlink,
+    pods: BTreeMap<PathBuf, Pod>,
+}
+
+#[derive(Debug)]
+struct Pod {
+    namespace: NetNs,
+    netlink: Netlink,
+    identity: Identity,
+}
+
+impl Kernel {
+    /// `sysfs` is where sysfs is mounted in the host's namespace, `proc` where procfs is.
+    pub fn new(sysfs: Sysfs, proc: impl Into<PathBuf>) -> Result<Self> {
+        Ok(Self {
+            sysfs,
+            proc: proc.into(),
+            host: Netlink::open()?,
+            pods: BTreeMap::new(),
+        })
+    }
+
+    fn pod(&mut self, path: &Path) -> Result<&mut Pod> {
+        if !self.pods.contains_key(path) {
+            let namespace = NetNs::open(path)?;
+            let pod = Pod {
+                netlink: namespace.netlink()?,
+                identity: namespace.identity()?,
+                namespace,
+            };
+            self.pods.insert(path.to_path_buf(), pod);
+        }
+        #[expect(clippy::expect_used, reason = "inserted above")]
+        Ok(self.pods.get_mut(path).expect("the pod was opened"))
+    }
+
+    fn netlink(&mut self, place: Place<'_>) -> Result<&mut Netlink> {
+        match place {
+            Place::Host => Ok(&mut self.host),
+            Place::Pod(path) => Ok(&mut self.pod(path)?.netlink),
+        }
+    }
+
+    fn watch(&mut self, place: Place<'_>, group: Group) -> Result<Watch> {
+        match place {
+            Place::Host => Watch::open(&[group]),
+            Place::Pod(path) => self.pod(path)?.namespace.watch(&[group]),
+        }
+    }
+
+    fn inside<T: Send>(
+        &mut self,
+        place: Place<'_>,
+        work: impl FnOnce(&Path) -> Result<T> + Send,
+    ) -> Result<T> {
+        let proc = self.proc.clone();
+        match place {
+            Place::Host => work(&proc),
+            Place::Pod(path) => self.pod(path)?.namespace.run(|| work(&proc))?,
+        }
+    }
+}
+
+impl Node for Kernel {
+    fn boot_id(&mut self) -> Result<String> {
+        boot::boot_id(&self.proc)
+    }
+
+    fn function(&mut self, vf: PciAddress) -> Result<Found> {
+        if !self.sysfs.function(vf).exists() {
+            return Ok(Found::Nothing);
+        }
+        let Some(pf) = sriov::pf_of(&self.sysfs, vf)? else {
+            return Ok(Found::NoVf);
+        };
+        let Some(name) = netdev::uplink(&self.sysfs, pf)? else {
+            return Ok(Found::NoPfInterface { pf });
+        };
+        let Some(link) = self.host.link_by_name(&name)? else {
+            return Ok(Found::NoPfInterface { pf });
+        };
+        let Some(index) = sriov::vf_index(&self.sysfs, vf)? else {
+            return Ok(Found::NotListed { pf });
+        };
+        Ok(Found::Vf(Function {
+            switchdev: netdev::is_switchdev(&self.sysfs, pf)?,
+            driver: driver::current(&self.sysfs, vf)?,
+            pf_driver: driver::current(&self.sysfs, pf)?,
+            pf: Pf {
+                index: link.index,
+                name,
+                address: pf,
+            },
+            index,
+        }))
+    }
+
+    fn attributes(&mut self, pf: &Pf, index: u32) -> Result<Option<VfState>> {
+        self.host.vf(pf, index)
+    }
+
+    fn set_attributes(&mut self, pf: &Pf, index: u32, attributes: &[VfAttribute]) -> Result<()> {
+        self.host.set_vf(pf, index, attributes)
+    }
+
+    fn namespace(&mut self, path: &Path) -> Result<Option<Identity>> {
+        match self.pod(path) {
+            Ok(pod) => Ok(Some(pod.identity)),
+            Err(error) if matches!(error.kind(), Kind::NotFound | Kind::Invalid) => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn netdev(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>> {
+        self.netlink(place)?.link_by_parent(vf)
+    }
+
+    fn await_netdev(&mut self, vf: PciAddress, within: Duration) -> Result<Option<Link>> {
+        let mut watch = self.watch(Place::Host, Group::Links)?;
+        self.host.wait_for_parent(&mut watch, vf, within)
+    }
+
+    fn link_by_name(&mut self, place: Place<'_>, name: &str) -> Result<Option<Link>> {
+        self.netlink(place)?.link_by_name(name)
+    }
+
+    fn change(&mut self, place: Place<'_>, index: u32, change: &LinkChange<'_>) -> Result<()> {
+        self.netlink(place)?.change_link(index, change)
+    }
+
+    fn to_pod(&mut self, index: u32, pod: &Path, change: &LinkChange<'_>) -> Result<()> {
+        self.pod(pod)?;
+        let change = LinkChange {
+            netns: self.pods.get(pod).map(|pod| &pod.namespace),
+            ..*change
+        };
+        self.host.change_link(index, &change)
+    }
+
+    fn to_host(&mut self, pod: &Path, index: u32, change: &LinkChange<'_>) -> Result<()> {
+        let own = NetNs::current(&self.proc)?;
+        let change = LinkChange {
+            netns: Some(&own),
+            ..*change
+        };
+        self.pod(pod)?.netlink.change_link(index, &change)
+    }
+
+    fn add_alt_names(&mut self, place: Place<'_>, index: u32, names: &[&str]) -> Result<()> {
+        self.netlink(place)?.add_alt_names(index, names)
+    }
+
+    fn delete_alt_names(&mut self, place: Place<'_>, index: u32, names: &[&str]) -> Result<()> {
+        self.netlink(place)?.delete_alt_names(index, names)
+    }
+
+    fn sysctl(&mut self, place: Place<'_>, key: &[&str]) -> Result<String> {
+        self.inside(place, |proc| sysctl::read(proc, key))
+    }
+
+    fn set_sysctl(&mut self, place: Place<'_>, key: &[&str], value: &str) -> Result<()> {
+        self.inside(place, |proc| sysctl::write(proc, key, value))
+    }
+
+    fn addresses(&mut self, place: Place<'_>, index: u32) -> Result<Vec<Address>> {
+        self.netlink(place)?.addresses(Some(index))
+    }
+
+    fn add_address(&mut self, place: Place<'_>, index: u32, address: NewAddress) -> Result<()> {
+        self.netlink(place)?.add_address(index, address)
+    }
+
+    fn await_addresses(&mut self, place: Place<'_>, index: u32, within: Duration) -> Result<Dad> {
+        let mut watch = self.watch(place, Group::Addresses)?;
+        self.netlink(place)?.wait_for_dad(&mut watch, index, within)
+    }
+
+    fn routes(&mut self, place: Place<'_>, index: u32) -> Result<Vec<Route>> {
+        self.netlink(place)?.routes_of(index, None)
+    }
+
+    fn add_route(&mut self, place: Place<'_>, route: &Route) -> Result<()> {
+        self.netlink(place)?.add_route(route)
+    }
+
+    fn await_carrier(&mut self, place: Place<'_>, index: u32, within: Duration) -> Result<bool> {
+        let mut watch = self.watch(place, Group::Links)?;
+        self.netlink(place)?
+            .wait_for_carrier(&mut watch, index, within)
+    }
+
+    fn announce(
+        &mut self,
+        pod: &Path,
+        index: u32,
+        mac: MacAddress,
+        addresses: &[IpAddr],
+    ) -> Vec<crate::announce::Error> {
+        match self.pod(pod) {
+            Ok(pod) => crate::announce::send(&pod.namespace, index, mac, addresses),
+            Err(error) => vec![error.into()],
+        }
+    }
+
+    fn pause(&mut self, time: Duration) {
+        std::thread::sleep(time);
+    }
+}

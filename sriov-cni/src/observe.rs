@@ -1,0 +1,105 @@
+//! Reading the node into the values that plans are made from.
+
+use std::path::Path;
+
+use host::pci::PciAddress;
+
+use crate::error::{Error, Result, own_code};
+use crate::node::{Found, Function, Node, Place};
+use crate::record::{Netdev, Record};
+use crate::{plan, undo};
+
+/// The VF and its PF, or why it cannot be handed out.
+pub fn function(node: &mut dyn Node, vf: PciAddress) -> Result<Function> {
+    let (code, problem) = match node.function(vf)? {
+        Found::Vf(function) => return Ok(function),
+        Found::Nothing => (
+            own_code::NO_VF,
+            "no such PCI function on this node".to_owned(),
+        ),
+        Found::NoVf => (
+            own_code::NO_VF,
+            "the PCI function is no virtual function of a PF on this node".to_owned(),
+        ),
+        Found::NoPfInterface { pf } => (
+            own_code::NO_PF,
+            format!("its PF {pf} has no interface on the host: bind the PF to its network driver"),
+        ),
+        Found::NotListed { pf } => (
+            cni::error::code::TRY_AGAIN_LATER,
+            format!("its PF {pf} does not list it: the PF's VFs are being changed"),
+        ),
+    };
+    Err(Error::Vf { vf, problem, code })
+}
+
+/// What ADD is planned from.
+pub fn before_add(
+    node: &mut dyn Node,
+    vf: PciAddress,
+    function: Function,
+    pod: &Path,
+) -> Result<plan::Observed> {
+    let Some(attributes) = node.attributes(&function.pf, function.index)? else {
+        return Err(Error::Vf {
+            vf,
+            problem: format!(
+                "the driver of its PF {} tells nothing about vf {}",
+                function.pf, function.index
+            ),
+            code: own_code::NO_PF,
+        });
+    };
+    let netdev = node.netdev(Place::Host, vf)?;
+    let mut names_in_pod = Vec::new();
+    for name in netdev.iter().flat_map(|link| &link.alt_names) {
+        if node.link_by_name(Place::Pod(pod), name)?.is_some() {
+            names_in_pod.push(name.clone());
+        }
+    }
+    Ok(plan::Observed {
+        function,
+        attributes,
+        netdev: netdev.as_ref().map(Netdev::from),
+        names_in_pod,
+    })
+}
+
+/// What undo is planned from. `pod` is the record's namespace, if it still exists.
+pub fn before_undo(
+    node: &mut dyn Node,
+    record: &Record,
+    pod: Option<&Path>,
+) -> Result<undo::Observed> {
+    let Found::Vf(function) = node.function(record.vf)? else {
+        // Without the VF, or without a PF to control it, nothing of it is left to be restored.
+        return Ok(undo::Observed::default());
+    };
+    let attributes = node.attributes(&function.pf, function.index)?;
+    let mut netdev = None;
+    let mut name_is_taken = false;
+    if let Some(original) = &record.original.netdev {
+        if let Some(pod) = pod {
+            netdev = node
+                .netdev(Place::Pod(pod), record.vf)?
+                .map(|link| (undo::Whereabouts::Pod, link));
+        }
+        if netdev.is_none() {
+            netdev = node
+                .netdev(Place::Host, record.vf)?
+                .map(|link| (undo::Whereabouts::Host, link));
+        }
+        if let Some((place, link)) = &netdev {
+            let holder = node.link_by_name(Place::Host, &original.name)?;
+            name_is_taken = holder.is_some_and(|holder| {
+                *place == undo::Whereabouts::Pod || holder.index != link.index
+            });
+        }
+    }
+    Ok(undo::Observed {
+        function: Some(function),
+        attributes,
+        netdev: netdev.map(|(place, link)| (place, Netdev::from(&link))),
+        name_is_taken,
+    })
+}

@@ -1,0 +1,142 @@
+//! The steps that ADD and undo are made of: one vocabulary for plans, log lines and messages.
+
+use std::fmt;
+
+use host::mac::MacAddress;
+use host::netlink::link::LinkChange;
+use host::netlink::vf::VfAttribute;
+
+/// One change of the node. What a step is about (VF, PF, pod) is the same for a whole plan.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Step {
+    /// Try to set the address of the VF's own interface on the host. A driver that pins VFs to the address of the PF
+    /// refuses; that is no error but a lesson.
+    TryOwnAddress(MacAddress),
+    /// Set attributes through the PF, in one message.
+    Attributes(Vec<VfAttribute>),
+    /// Set the address of the VF's own interface on the host.
+    OwnAddress(MacAddress),
+    /// Write the all-zero address through the PF, so that the VF may change its own. Drivers that have no such state
+    /// refuse; that is no error.
+    ClearPfAddress,
+    /// Remove alternative names that are in the way in the pod.
+    DropAltNames(Vec<String>),
+    /// Move the interface into the pod and rename it.
+    ToPod(String),
+    /// Make the interface announce itself when its address changes, and use new IPv6 addresses at once.
+    Sysctls,
+    /// Set the interface up in the pod.
+    Up,
+    /// Ask the IPAM plugin for addresses.
+    Allocate,
+    /// Apply addresses and routes in the pod.
+    Addresses,
+    /// Write the files that end the attachment's birth.
+    Commit,
+    /// Tell the neighbours.
+    Announce,
+    /// Move the interface to the host and give it back its properties.
+    ToHost(Properties),
+    /// Give the interface back its properties, on the host.
+    Restore(Properties),
+    /// Add alternative names that were lost, on the host.
+    AddAltNames(Vec<String>),
+    /// Set the interface up on the host.
+    HostUp,
+}
+
+/// Properties of an interface to change. `None` leaves a property alone.
+#[derive(Debug, Clone, PartialEq, Eq, Default)]
+pub struct Properties {
+    /// Name.
+    pub name: Option<String>,
+    /// MTU in bytes.
+    pub mtu: Option<u32>,
+    /// Length of the transmit queue in packets.
+    pub tx_queue_len: Option<u32>,
+    /// Up or down.
+    pub up: Option<bool>,
+    /// Promiscuous mode.
+    pub promiscuous: Option<bool>,
+    /// All-multicast mode.
+    pub all_multicast: Option<bool>,
+}
+
+impl Properties {
+    /// Nothing is to be changed.
+    pub fn is_empty(&self) -> bool {
+        *self == Self::default()
+    }
+
+    /// As a change of a link.
+    pub fn link_change(&self) -> LinkChange<'_> {
+        LinkChange {
+            name: self.name.as_deref(),
+            mtu: self.mtu,
+            tx_queue_len: self.tx_queue_len,
+            up: self.up,
+            promiscuous: self.promiscuous,
+            all_multicast: self.all_multicast,
+            ..LinkChange::default()
+        }
+    }
+}
+
+impl fmt::Display for Step {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::TryOwnAddress(mac) | Self::OwnAddress(mac) => write!(f, "set address {mac} on"),
+            Self::Attributes(attributes) => {
+                f.write_str("set ")?;
+                for (at, attribute) in attributes.iter().enumerate() {
+                    let comma = if at == 0 { "" } else { ", " };
+                    write!(f, "{comma}{attribute}")?;
+                }
+                Ok(())
+            }
+            Self::ClearPfAddress => f.write_str("clear the PF's address of"),
+            Self::DropAltNames(names) => {
+                write!(f, "remove alternative names {} of", names.join(", "))
+            }
+            Self::ToPod(name) => write!(f, "move to the pod as {name}"),
+            Self::Sysctls => f.write_str("set sysctls of"),
+            Self::Up => f.write_str("set up"),
+            Self::Allocate => f.write_str("allocate addresses for"),
+            Self::Addresses => f.write_str("apply addresses to"),
+            Self::Commit => f.write_str("commit"),
+            Self::Announce => f.write_str("announce"),
+            Self::ToHost(properties) => write!(f, "move to the host{properties}"),
+            Self::Restore(properties) => write!(f, "restore{properties} of"),
+            Self::AddAltNames(names) => write!(f, "add alternative names {} to", names.join(", ")),
+            Self::HostUp => f.write_str("set up on the host"),
+        }
+    }
+}
+
+impl fmt::Display for Properties {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        if let Some(name) = &self.name {
+            write!(f, " name {name}")?;
+        }
+        if let Some(mtu) = self.mtu {
+            write!(f, " mtu {mtu}")?;
+        }
+        if let Some(length) = self.tx_queue_len {
+            write!(f, " txqueuelen {length}")?;
+        }
+        for (what, value) in [
+            ("up", self.up),
+            ("promisc", self.promiscuous),
+            ("allmulti", self.all_multicast),
+        ] {
+            if let Some(value) = value {
+                write!(f, " {what} {}", on_off(value))?;
+            }
+        }
+        Ok(())
+    }
+}
+
+fn on_off(on: bool) -> &'static str {
+    if on { "on" } else { "off" }
+}
