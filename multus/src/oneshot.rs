@@ -80,13 +80,6 @@ async fn plan(
     print(&planned?)
 }
 
-/// Where the report is to be written; the plugin's configuration knows.
-#[derive(Debug, Deserialize)]
-struct Address {
-    #[serde(default)]
-    kubeconfig: Option<PathBuf>,
-}
-
 async fn report(
     input: &[u8],
     options: &Options,
@@ -94,9 +87,8 @@ async fn report(
     in_cluster: bool,
 ) -> Result<String, cni::Error> {
     let report: Report = parse(input, "report")?;
-    let address: Address = parse(input, "report")?;
     let installed = || installed_kubeconfig(&config);
-    let named = address.kubeconfig.or_else(installed);
+    let named = report.kubeconfig.clone().or_else(installed);
     let client = connect(options, named.as_deref(), in_cluster).await?;
     let service = service(options, config, client.clone());
     let outcome = service.read_report(&report)?;

@@ -23,7 +23,7 @@ use tracing::{debug, warn};
 
 use crate::api::pod::Pod;
 use crate::outbox::{Entry, Outbox};
-use crate::plan::PodFacts;
+use crate::plan::{self, PodFacts};
 use crate::service::Service;
 
 /// Name of a pod whose watch told a change.
@@ -87,7 +87,7 @@ impl PlainPods {
                 continue;
             };
             let facts = facts(pod);
-            if !Service::is_plain(&conf, &facts) {
+            if !plan::is_plain(&conf, &facts) {
                 continue;
             }
             if !names.contains_key(&bytes) {

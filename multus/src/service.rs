@@ -14,7 +14,7 @@ use tracing::{debug, info, warn};
 use crate::api::event::{Events, Occurrence};
 use crate::config::Config;
 use crate::known::{Found, Known};
-use crate::plan::{self, Answer, PodFacts, Question, Refusal};
+use crate::plan::{self, Answer, Question, Refusal};
 use crate::primary;
 use crate::report::{self, Outcome};
 use crate::sources::{PodUnknown, Sources};
@@ -111,11 +111,6 @@ impl Service {
                 pod.pod
             ),
         ))
-    }
-
-    /// Which networks the configuration gives to a pod without wishes; for the status of plain pods.
-    pub fn is_plain(conf: &NetConf, pod: &PodFacts) -> bool {
-        plan::is_plain(conf, pod)
     }
 
     /// Name of the default network of a configuration, as network-status has it; `None` if it cannot be

@@ -194,6 +194,10 @@ pub struct Report {
     /// The failure, if there was one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub error: Option<AttachmentError>,
+    /// `kubeconfig` of the plugin's configuration: `multus-daemon report` has nothing else to know the
+    /// API server by. A running daemon has its own and ignores this one.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub kubeconfig: Option<PathBuf>,
 }
 
 /// One attachment that succeeded.

@@ -63,6 +63,17 @@ async fn a_report_is_written_before_the_end() {
 }
 
 #[tokio::test]
+async fn a_report_names_the_kubeconfig_of_the_plugins_configuration() {
+    let node = Node::new().await;
+    node.api.pod("p", &json!({}));
+    let mut report = report("p");
+    report["kubeconfig"] = kubeconfig(&node);
+    let output = node.one_shot("report", &[], &report).await;
+    assert!(output.status.success(), "{output:?}");
+    assert!(node.api.status("p").is_some());
+}
+
+#[tokio::test]
 async fn a_report_finds_the_kubeconfig_of_the_installed_configuration() {
     let node = Node::new().await;
     node.api.pod("p", &json!({}));

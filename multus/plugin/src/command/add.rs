@@ -306,6 +306,9 @@ fn report(
             .map(|attached| attached.report.clone())
             .collect(),
         error: failure.map(Failure::report),
+        kubeconfig: Some(&session.conf.kubeconfig)
+            .filter(|path| !path.is_empty())
+            .map(Into::into),
     }
 }
 
