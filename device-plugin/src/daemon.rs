@@ -61,6 +61,8 @@ struct Daemon {
     network: Option<Network>,
     node: Option<Arc<Node>>,
     scanned: Instant,
+    /// The node or the configuration is new since the last offer.
+    fresh: bool,
     allocated: Allocated,
     kubelet_answers: bool,
     offered: BTreeMap<ResourceName, Listing>,
@@ -69,11 +71,8 @@ struct Daemon {
 /// Runs until `stop`. Bad configurations, a missing kubelet and unreadable devices are told and waited
 /// out; nothing ends the daemon but `stop`.
 pub async fn run(settings: Settings, topics: Topics, look: Look, stop: CancellationToken) {
-    let (mut devices, mut routes, mut config) = (
-        topics.devices.subscribe(),
-        topics.routes.subscribe(),
-        topics.config.subscribe(),
-    );
+    let (mut devices, mut routes) = (topics.devices.subscribe(), topics.routes.subscribe());
+    let (mut config, mut kubelet) = (topics.config.subscribe(), topics.kubelet.subscribe());
     let mut daemon = Daemon::new(settings, &topics, look);
     daemon.load();
     daemon.observe().await;
@@ -93,6 +92,11 @@ pub async fn run(settings: Settings, topics: Topics, look: Look, stop: Cancellat
                 if !daemon.network_differs().await {
                     continue;
                 }
+            }
+            // It may answer now.
+            _ = kubelet.changed(), if !daemon.kubelet_answers => {
+                daemon.settle(&mut kubelet).await;
+                continue;
             }
             () = tokio::time::sleep(interval) => {
                 if !daemon.is_scan_due() {
@@ -130,6 +134,7 @@ impl Daemon {
             network: None,
             node: None,
             scanned: Instant::now(),
+            fresh: true,
             allocated: Allocated::new(),
             kubelet_answers: true,
             offered: BTreeMap::new(),
@@ -199,6 +204,7 @@ impl Daemon {
                 }
                 info!(%file, pools = loaded.config.pools.len(), "configuration loaded");
                 self.config = loaded.config;
+                self.fresh = true;
             }
         }
         self.document = Some(document);
@@ -227,6 +233,7 @@ impl Daemon {
                     debug!(error = skipped, "function left out");
                 }
                 self.network = Some(network);
+                self.fresh = true;
                 self.node = Some(Arc::new(node));
             }
             // Without routes nobody knows which interfaces are the node's own: nothing changes.
@@ -247,8 +254,10 @@ impl Daemon {
         };
         self.ask().await;
         let plan = plan(&self.config, &node);
-        for verdict in &plan.verdicts {
-            debug!("{verdict}");
+        if std::mem::take(&mut self.fresh) {
+            for verdict in &plan.verdicts {
+                debug!("{verdict}");
+            }
         }
         let pools = self
             .inventory

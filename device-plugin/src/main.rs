@@ -139,9 +139,9 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
             settings,
             topics.clone(),
             Arc::new(Network::observe),
-            stop,
+            stop.clone(),
         ));
-        if let Err(error) = watch::start(topics, &config, &kubelet) {
+        if let Err(error) = watch::start(topics, &config, &kubelet, stop) {
             error!(%error, "no watching of directories: changes are found by the slow reconcile only");
         }
         serving.await.context("serve")

@@ -16,6 +16,7 @@ use host::{
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::watch;
+use tokio_util::sync::CancellationToken;
 use tracing::warn;
 
 pub use directories::Directories;
@@ -41,10 +42,6 @@ impl Topic {
     pub fn subscribe(&self) -> watch::Receiver<u64> {
         self.0.subscribe()
     }
-
-    fn is_heard(&self) -> bool {
-        self.0.receiver_count() > 0
-    }
 }
 
 impl Default for Topic {
@@ -66,11 +63,16 @@ pub struct Topics {
     pub kubelet: Topic,
 }
 
-/// How often the thread looks whether anybody still listens.
+/// How often the thread looks whether it is to stop.
 const PAUSE: Duration = Duration::from_secs(5);
 
-/// Starts the thread. Without uevents or routes (refused by the kernel) the rest works.
-pub fn start(topics: Topics, config: &[PathBuf], kubelet: &[PathBuf]) -> io::Result<()> {
+/// Starts the thread, which ends some time after `stop`. What happens after this returns is told. Without uevents or routes (refused by the kernel) the rest works.
+pub fn start(
+    topics: Topics,
+    config: &[PathBuf],
+    kubelet: &[PathBuf],
+    stop: CancellationToken,
+) -> io::Result<()> {
     let mut eyes = Eyes {
         config: Directories::new(config)?,
         kubelet: Directories::new(kubelet)?,
@@ -79,7 +81,7 @@ pub fn start(topics: Topics, config: &[PathBuf], kubelet: &[PathBuf]) -> io::Res
         topics,
     };
     let thread = std::thread::Builder::new().name("eyes".to_owned());
-    thread.spawn(move || eyes.run())?;
+    thread.spawn(move || eyes.run(&stop))?;
     Ok(())
 }
 
@@ -101,17 +103,14 @@ struct Eyes {
 }
 
 impl Eyes {
-    fn run(&mut self) {
+    fn run(&mut self, stop: &CancellationToken) {
         let Topics {
             devices,
             routes,
             config,
             kubelet,
         } = self.topics.clone();
-        while [&devices, &routes, &config, &kubelet]
-            .iter()
-            .any(|topic| topic.is_heard())
-        {
+        while !stop.is_cancelled() {
             if let Err(error) = self.wait() {
                 warn!(error = %failure::chain(&error), "waiting for changes failed");
                 std::thread::sleep(PAUSE);

@@ -95,9 +95,12 @@ impl Pool {
 /// `host>container` per node, or one path if they are equal.
 fn nodes(response: &ContainerAllocateResponse) -> Vec<String> {
     assert!(response.devices.iter().all(|spec| spec.permissions == "rw"));
-    let show = |spec: &DeviceSpec| match spec.host_path == spec.container_path {
-        true => spec.host_path.clone(),
-        false => format!("{}>{}", spec.host_path, spec.container_path),
+    let show = |spec: &DeviceSpec| {
+        if spec.host_path == spec.container_path {
+            spec.host_path.clone()
+        } else {
+            format!("{}>{}", spec.host_path, spec.container_path)
+        }
     };
     response.devices.iter().map(show).collect()
 }

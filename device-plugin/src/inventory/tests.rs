@@ -5,7 +5,10 @@ use host::testing::sysfs::{F1, FakeSysfs};
 use super::*;
 use crate::{
     config::{Defaults, load},
-    node::{scan, tests::f1_network},
+    node::{
+        scan,
+        tests::{f1_network, set_aside},
+    },
     plan::plan,
 };
 
@@ -59,8 +62,7 @@ impl World {
     }
 
     fn destroy(&self, address: &str) {
-        self.fake.remove(format!("bus/pci/devices/{address}"));
-        self.fake.directory(format!("spare/{address}"));
+        set_aside(&self.fake, address);
     }
 
     fn create(&self, address: &str, driver: &str) {
@@ -158,9 +160,9 @@ fn a_held_device_that_only_looks_different_inside_its_pod_stays_healthy() {
 
 #[test]
 fn a_held_device_that_an_edit_gives_to_another_pool_stays_where_it_is_until_it_is_free() {
-    let mut world = World::new(&format!(
-        r#"{{"resourceName":"a","selectors":{{"pfNames":["pf0#0-1"]}}}},{{"resourceName":"b","selectors":{{"pfNames":["pf0#2"]}}}}"#
-    ));
+    let mut world = World::new(
+        r#"{"resourceName":"a","selectors":{"pfNames":["pf0#0-1"]}},{"resourceName":"b","selectors":{"pfNames":["pf0#2"]}}"#,
+    );
     let held = [("x.org/a", VF[1])];
     assert_eq!(world.pass(&held), [&VF[..2], &VF[2..]]);
     world.configure(

@@ -38,6 +38,17 @@ pub(crate) fn f1() -> Node {
     scan(&FakeSysfs::parse(F1).sysfs(), &f1_network()).unwrap()
 }
 
+/// Removes a function from the bus. Its directory lives on elsewhere, so that the file system does not
+/// give its number to the next one, which sysfs never does.
+pub(crate) fn set_aside(fake: &FakeSysfs, address: &str) {
+    let (from, to) = (
+        format!("bus/pci/devices/{address}"),
+        format!("gone-{address}"),
+    );
+    fake.remove(&to);
+    host::file::rename(&fake.root().join(from), &fake.root().join(to)).unwrap();
+}
+
 pub(crate) fn addresses(node: &Node) -> Vec<String> {
     node.functions
         .iter()
@@ -242,9 +253,7 @@ fn a_function_that_is_made_again_is_another_incarnation() {
     let line = "pci 0000:01:00.2{8086:154c, 0200, drv=iavf}";
     let fake = FakeSysfs::parse(line);
     let before = scan(&fake.sysfs(), &Network::default()).unwrap();
-    fake.remove("bus/pci/devices/0000:01:00.2");
-    // Keeps the file system from giving the same number again, which sysfs never does.
-    fake.directory("spare");
+    set_aside(&fake, "0000:01:00.2");
     fake.add(line);
     let after = scan(&fake.sysfs(), &Network::default()).unwrap();
     assert_ne!(

@@ -65,8 +65,12 @@ impl Kubelet {
     }
 
     /// Directories to watch.
-    pub fn directories(&self) -> [PathBuf; 2] {
-        [self.directory(Mode::Watcher), self.directory(Mode::Legacy)]
+    pub fn directories(&self) -> [PathBuf; 3] {
+        [
+            self.directory(Mode::Watcher),
+            self.directory(Mode::Legacy),
+            self.root.join("pod-resources"),
+        ]
     }
 
     /// Watcher mode if the kubelet has a directory for it.

@@ -1,0 +1,13 @@
+//! The plugin and a kubelet: registration, lists, allocation, restarts (spec/device-plugin.md §8.7).
+#![expect(
+    clippy::unwrap_used,
+    clippy::expect_used,
+    clippy::panic,
+    reason = "helpers of tests"
+)]
+#![expect(clippy::disallowed_methods, reason = "tests look at files")]
+
+mod changes;
+mod fake;
+mod plugin;
+mod registration;

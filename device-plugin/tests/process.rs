@@ -1,0 +1,167 @@
+//! The binary itself: exit codes, output, signals.
+#![expect(clippy::unwrap_used, reason = "helpers of tests")]
+#![expect(
+    clippy::disallowed_methods,
+    reason = "tests run the binary on files of their own"
+)]
+
+use std::{
+    path::{Path, PathBuf},
+    process::{Command, Output, Stdio},
+    time::{Duration, Instant},
+};
+
+use host::testing::sysfs::{F1, FakeSysfs};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
+
+const GOOD: &str = r#"{"resourceList":[{"resourceName":"net","selectors":{"vendors":["15b3"]}}]}"#;
+
+fn sriovdp(arguments: &[&str]) -> Output {
+    Command::new(env!("CARGO_BIN_EXE_sriovdp"))
+        .args(arguments)
+        .output()
+        .unwrap()
+}
+
+fn out(output: &Output) -> String {
+    String::from_utf8(output.stdout.clone()).unwrap()
+}
+
+fn err(output: &Output) -> String {
+    String::from_utf8(output.stderr.clone()).unwrap()
+}
+
+fn file(directory: &Path, text: &str) -> String {
+    let path = directory.join("config.json");
+    std::fs::write(&path, text).unwrap();
+    path.display().to_string()
+}
+
+#[test]
+fn validate_accepts_a_good_file() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = sriovdp(&["validate", &file(directory.path(), GOOD)]);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        ("intel.com/net: ok\n", Some(0))
+    );
+}
+
+#[test]
+fn validate_names_every_bad_pool_and_fails() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(
+        directory.path(),
+        "{\"resourceList\":[\n{\"resourceName\":\"a\",\"deviceType\":\"gpu\",\"selectors\":{}},\n{\"resourceName\":\"b\",\"selectors\":{\"pfNames\":[\"x#3-1\"]}},\n{\"resourceName\":\"c\",\"selectors\":{}}]}",
+    );
+    let output = sriovdp(&["validate", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    let text = out(&output);
+    assert!(text.contains("intel.com/c: ok\n"), "{text}");
+    assert!(
+        text.contains(
+            "pool 1 (intel.com/a) rejected: line 2, column 34, resourceList[0].deviceType:"
+        ),
+        "{text}"
+    );
+    assert!(text.contains("pool 2 (intel.com/b) rejected: line 3, column 45, resourceList[1].selectors.pfNames[0]:"), "{text}");
+}
+
+#[test]
+fn validate_says_where_a_file_is_no_json() {
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), "{\"resourceList\": [}");
+    let output = sriovdp(&["validate", &path]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        err(&output),
+        format!("sriovdp: {path}: line 1, column 19: not JSON: expected value\n")
+    );
+}
+
+#[test]
+fn validate_of_a_missing_file_names_it() {
+    let output = sriovdp(&["validate", "/nonexistent/config.json"]);
+    assert_eq!(output.status.code(), Some(1));
+    assert_eq!(
+        err(&output),
+        "sriovdp: /nonexistent/config.json: no such file\n"
+    );
+}
+
+#[test]
+fn an_unknown_flag_prints_usage_and_help_succeeds() {
+    let output = sriovdp(&["--no-such-flag"]);
+    assert_eq!(output.status.code(), Some(2));
+    assert!(
+        err(&output).starts_with("flag provided but not defined: --no-such-flag\nusage: sriovdp")
+    );
+    let output = sriovdp(&["-h"]);
+    assert_eq!(output.status.code(), Some(0));
+    assert!(out(&output).starts_with("usage: sriovdp"));
+}
+
+#[test]
+fn explain_gives_a_reason_for_every_function() {
+    let fake = FakeSysfs::parse(F1);
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), GOOD);
+    let sysfs = fake.root().display().to_string();
+    let output = sriovdp(&["explain", "--config-file", &path, "--sysfs-root", &sysfs]);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    assert!(text.contains("0000:af:00.2: intel.com/net\n"), "{text}");
+    assert!(
+        text.contains("0000:18:02.0: no pool; not intel.com/net (selector object 1): vendors does not match 8086\n"),
+        "{text}"
+    );
+    assert_eq!(text.lines().count(), 8);
+}
+
+fn until(what: &str, mut condition: impl FnMut() -> bool) {
+    let start = Instant::now();
+    while !condition() {
+        assert!(start.elapsed() < Duration::from_secs(20), "never: {what}");
+        std::thread::sleep(Duration::from_millis(5));
+    }
+}
+
+#[test]
+fn hangup_reads_the_configuration_again_and_terminate_leaves_no_socket() {
+    let fake = FakeSysfs::parse(F1);
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| -> PathBuf { directory.path().join(name) };
+    for made in ["etc", "elsewhere", "kubelet/device-plugins"] {
+        std::fs::create_dir_all(at(made)).unwrap();
+    }
+    // The file that is edited is in no directory that is watched.
+    file(&at("elsewhere"), GOOD);
+    std::os::unix::fs::symlink(at("elsewhere/config.json"), at("etc/config.json")).unwrap();
+    let mut process = Command::new(env!("CARGO_BIN_EXE_sriovdp"))
+        .arg("--config-file")
+        .arg(at("etc/config.json"))
+        .arg("--kubelet-root")
+        .arg(at("kubelet"))
+        .arg("--sysfs-root")
+        .arg(fake.root())
+        .arg("--devinfo-dir")
+        .arg(at("devinfo"))
+        .arg("--log-dir=sriovdp")
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let pid = Pid::from_raw(process.id().try_into().unwrap());
+    let socket = |name: &str| at("kubelet/device-plugins").join(format!("intel.com_{name}.sock"));
+    until("the first pool's socket", || socket("net").exists());
+    file(&at("elsewhere"), &GOOD.replace("\"net\"", "\"other\""));
+    kill(pid, Signal::SIGHUP).unwrap();
+    until("the second pool's socket", || {
+        socket("other").exists() && !socket("net").exists()
+    });
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    assert!(!socket("other").exists());
+}
