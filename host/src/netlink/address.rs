@@ -97,7 +97,7 @@ impl Netlink {
             message.attributes.push(AddressAttribute::Flags(flags));
         }
         let message = RouteNetlinkMessage::NewAddress(message);
-        let added = self.transport.change(message, NLM_F_CREATE | NLM_F_EXCL);
+        let added = self.transport.change(&message, NLM_F_CREATE | NLM_F_EXCL);
         added.map_err(|failure| {
             failure.during(format!(
                 "{}: add address {}",
@@ -111,7 +111,7 @@ impl Netlink {
     pub fn delete_address(&mut self, index: u32, net: IpNet) -> Result<()> {
         let removed = self
             .transport
-            .change(RouteNetlinkMessage::DelAddress(message(index, net)), 0);
+            .change(&RouteNetlinkMessage::DelAddress(message(index, net)), 0);
         removed.map_err(|failure| {
             failure.during(format!("{}: remove address {net}", self.label(index)))
         })

@@ -46,7 +46,7 @@ impl Netlink {
         let flags = NLM_F_CREATE | NLM_F_EXCL;
         let created = self
             .transport
-            .change(RouteNetlinkMessage::NewLink(message), flags);
+            .change(&RouteNetlinkMessage::NewLink(message), flags);
         created.map_err(|failure| failure.during(format!("create link {name}")))
     }
 
@@ -57,7 +57,7 @@ impl Netlink {
             .build();
         let changed = self
             .transport
-            .change(RouteNetlinkMessage::SetLink(message), 0);
+            .change(&RouteNetlinkMessage::SetLink(message), 0);
         changed.map_err(|failure| {
             failure.during(format!(
                 "{}: set controller {controller}",

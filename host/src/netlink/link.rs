@@ -152,7 +152,7 @@ impl Netlink {
     /// Applies all changes in one `RTM_SETLINK`.
     pub fn change_link(&mut self, index: u32, change: &LinkChange<'_>) -> Result<()> {
         let message = RouteNetlinkMessage::SetLink(change.message(index));
-        let changed = self.transport.change(message, 0);
+        let changed = self.transport.change(&message, 0);
         changed
             .map_err(|failure| failure.during(format!("{}: {}", self.label(index), change.words())))
     }
@@ -165,7 +165,7 @@ impl Netlink {
         let message = RouteNetlinkMessage::NewLinkProp(alt_names(index, names));
         // CREATE alone would do; EXCL asks for the clash to be told.
         let flags = rtnetlink::packet_core::NLM_F_CREATE | rtnetlink::packet_core::NLM_F_EXCL;
-        let changed = self.transport.change(message, flags);
+        let changed = self.transport.change(&message, flags);
         changed.map_err(|failure| {
             failure.during(format!(
                 "{}: add alternative names {}",
@@ -181,7 +181,7 @@ impl Netlink {
             return Ok(());
         }
         let message = RouteNetlinkMessage::DelLinkProp(alt_names(index, names));
-        let changed = self.transport.change(message, 0);
+        let changed = self.transport.change(&message, 0);
         changed.map_err(|failure| {
             failure.during(format!(
                 "{}: remove alternative names {}",
@@ -197,7 +197,7 @@ impl Netlink {
         message.header.index = index;
         let changed = self
             .transport
-            .change(RouteNetlinkMessage::DelLink(message), 0);
+            .change(&RouteNetlinkMessage::DelLink(message), 0);
         changed.map_err(|failure| failure.during(format!("delete {}", self.label(index))))
     }
 
@@ -210,7 +210,7 @@ impl Netlink {
     }
 
     fn find(&mut self, message: LinkMessage, step: impl Fn() -> String) -> Result<Option<Link>> {
-        let reply = match self.transport.ask(RouteNetlinkMessage::GetLink(message)) {
+        let reply = match self.transport.ask(&RouteNetlinkMessage::GetLink(message)) {
             Ok(reply) => reply,
             Err(failure) => {
                 let error = failure.during(step());

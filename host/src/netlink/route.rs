@@ -130,21 +130,23 @@ impl Netlink {
     /// Adds a route. One with the same destination, metric and table that is there already is `Exists`.
     pub fn add_route(&mut self, route: &Route) -> Result<()> {
         let message = RouteNetlinkMessage::NewRoute(encode::route(route));
-        let added = self.transport.change(message, NLM_F_CREATE | NLM_F_EXCL);
+        let added = self.transport.change(&message, NLM_F_CREATE | NLM_F_EXCL);
         added.map_err(|failure| failure.during(format!("add route {route}")))
     }
 
     /// Adds a route, or replaces the one with the same destination, metric and table.
     pub fn replace_route(&mut self, route: &Route) -> Result<()> {
         let message = RouteNetlinkMessage::NewRoute(encode::route(route));
-        let replaced = self.transport.change(message, NLM_F_CREATE | NLM_F_REPLACE);
+        let replaced = self
+            .transport
+            .change(&message, NLM_F_CREATE | NLM_F_REPLACE);
         replaced.map_err(|failure| failure.during(format!("replace route {route}")))
     }
 
     /// Removes a route; none such is `NotFound`.
     pub fn delete_route(&mut self, route: &Route) -> Result<()> {
         let message = RouteNetlinkMessage::DelRoute(encode::removal(route));
-        let removed = self.transport.change(message, 0);
+        let removed = self.transport.change(&message, 0);
         removed.map_err(|failure| failure.during(format!("remove route {route}")))
     }
 }

@@ -3,8 +3,8 @@
 use std::io::{self, ErrorKind};
 
 use rtnetlink::packet_core::{
-    NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST, NetlinkBuffer,
-    NetlinkMessage,
+    Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST,
+    NetlinkBuffer, NetlinkHeader,
 };
 use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
@@ -80,7 +80,7 @@ impl Transport {
     /// A change: waits for the kernel's acknowledgement.
     pub(super) fn change(
         &mut self,
-        message: RouteNetlinkMessage,
+        message: &RouteNetlinkMessage,
         flags: u16,
     ) -> std::result::Result<(), Failure> {
         self.send(message, flags | NLM_F_ACK)?;
@@ -96,7 +96,7 @@ impl Transport {
     /// A question with one answer.
     pub(super) fn ask(
         &mut self,
-        message: RouteNetlinkMessage,
+        message: &RouteNetlinkMessage,
     ) -> std::result::Result<Reply, Failure> {
         self.send(message, 0)?;
         loop {
@@ -116,7 +116,7 @@ impl Transport {
         message: &RouteNetlinkMessage,
     ) -> std::result::Result<Vec<Reply>, Failure> {
         for _ in 0..DUMP_TRIES {
-            self.send(message.clone(), NLM_F_DUMP)?;
+            self.send(message, NLM_F_DUMP)?;
             if let Some(replies) = self.collect()? {
                 return Ok(replies);
             }
@@ -138,14 +138,18 @@ impl Transport {
         }
     }
 
-    fn send(&mut self, message: RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    fn send(&mut self, message: &RouteNetlinkMessage, flags: u16) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
-        let mut message = NetlinkMessage::from(message);
-        message.header.flags = NLM_F_REQUEST | flags;
-        message.header.sequence_number = self.sequence;
-        message.finalize();
-        let mut bytes = vec![0; message.buffer_len()];
-        message.serialize(&mut bytes);
+        let payload = payload(message)?;
+        let mut header = NetlinkHeader::default();
+        let start = header.buffer_len();
+        let mut bytes = vec![0; start + payload.buffer_len()];
+        header.length = u32::try_from(bytes.len()).map_err(|_| ErrorKind::InvalidInput)?;
+        header.message_type = message.message_type();
+        header.flags = NLM_F_REQUEST | flags;
+        header.sequence_number = self.sequence;
+        header.emit(&mut bytes[..start]);
+        payload.emit(&mut bytes[start..]);
         loop {
             match self.socket.send(&bytes, 0) {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
@@ -167,6 +171,26 @@ impl Transport {
         let mut messages = split(&datagram)?;
         messages.retain(|message| message.sequence == self.sequence);
         Ok(messages)
+    }
+}
+
+/// The part of a message that is written after the header. Only the kinds that this crate sends: through the enum's own
+/// writer the linker would keep those of traffic control, neighbours, rules and all the rest in every CNI binary.
+fn payload(message: &RouteNetlinkMessage) -> io::Result<&dyn Emitable> {
+    use RouteNetlinkMessage as M;
+    match message {
+        M::GetLink(link)
+        | M::NewLink(link)
+        | M::SetLink(link)
+        | M::DelLink(link)
+        | M::NewLinkProp(link)
+        | M::DelLinkProp(link) => Ok(link),
+        M::GetAddress(address) | M::NewAddress(address) | M::DelAddress(address) => Ok(address),
+        M::GetRoute(route) | M::NewRoute(route) | M::DelRoute(route) => Ok(route),
+        _ => Err(io::Error::new(
+            ErrorKind::InvalidInput,
+            "a message of a kind that is not sent",
+        )),
     }
 }
 

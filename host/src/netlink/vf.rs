@@ -143,7 +143,7 @@ impl VfControl for Netlink {
         // Statistics would cost half as much again per VF, and the list must fit into 64 KiB.
         let mask = vec![LinkExtentMask::Vf, LinkExtentMask::SkipStats];
         message.attributes.push(LinkAttribute::ExtMask(mask));
-        let reply = self.transport.ask(RouteNetlinkMessage::GetLink(message));
+        let reply = self.transport.ask(&RouteNetlinkMessage::GetLink(message));
         let reply = reply.map_err(|failure| failure.during(format!("read the VFs of {pf}")))?;
         Ok(decode::vfs(&reply))
     }
@@ -154,7 +154,7 @@ impl VfControl for Netlink {
         }
         let together = self
             .transport
-            .change(encode::message(pf.index, id, attributes), 0);
+            .change(&encode::message(pf.index, id, attributes), 0);
         let Err(failure) = together else {
             return Ok(());
         };
