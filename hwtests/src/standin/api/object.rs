@@ -90,6 +90,11 @@ pub(crate) fn seconds_from_now(seconds: i64) -> String {
         .to_string()
 }
 
+/// Now in nanoseconds since the epoch.
+pub(crate) fn nanoseconds() -> i128 {
+    timestamp().as_nanosecond()
+}
+
 fn timestamp() -> Timestamp {
     Timestamp::try_from(SystemTime::now()).unwrap_or(Timestamp::UNIX_EPOCH)
 }

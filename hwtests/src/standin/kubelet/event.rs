@@ -65,7 +65,8 @@ impl Recorder {
     ) -> Result<String, ApiError> {
         let now = object::now();
         let event = json!({
-            "metadata": {"generateName": format!("{}.", pod.name)},
+            // Named by time, as by other writers of events: so a list has them in order.
+            "metadata": {"name": format!("{}.{:x}", pod.name, object::nanoseconds())},
             "involvedObject": {
                 "apiVersion": "v1", "kind": "Pod", "namespace": pod.namespace, "name": pod.name, "uid": pod.uid,
             },

@@ -75,12 +75,21 @@ impl Worker {
                 Progress::Retry => RETRY,
                 Progress::Over => break,
             };
-            tokio::select! {
-                changed = self.wanted.changed() => if changed.is_err() { return },
-                () = tokio::time::sleep(pause) => {}
+            if !self.rest(pause).await {
+                return;
             }
         }
         removal::run(&self.agent, &self.identity, &self.wanted).await;
+    }
+
+    /// Waits; an order to stop cuts it short, other changes (mostly our own reports) do not. False when the kubelet ends.
+    async fn rest(&mut self, pause: Duration) -> bool {
+        let to_stop =
+            |wanted: &Option<Arc<Value>>| wanted.as_deref().is_none_or(object::is_terminating);
+        match tokio::time::timeout(pause, self.wanted.wait_for(to_stop)).await {
+            Ok(stopped) => stopped.is_ok(),
+            Err(_) => true,
+        }
     }
 
     /// The pod, while it shall run.
@@ -202,8 +211,6 @@ impl Worker {
         self.report(pod, &seen, &ips);
         if status::is_over(pod, &seen) {
             Progress::Over
-        } else if seen.iter().any(|one| one.waiting.is_some()) {
-            Progress::Retry
         } else {
             Progress::Runs
         }
