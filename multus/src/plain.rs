@@ -75,11 +75,11 @@ impl PlainPods {
             }
             Err(_) => return,
         };
-        let mut names = BTreeMap::new();
+        let mut networks = BTreeMap::new();
         for pod in pods {
             let record = cached.iter().find_map(|cached| matching(pod, cached));
             let bytes = match &record {
-                Some((conf, _, _)) => Some(conf.clone()),
+                Some(record) => Some(record.conf.clone()),
                 None => self.installed().await,
             };
             let Some(bytes) = bytes else { continue };
@@ -90,16 +90,16 @@ impl PlainPods {
             if !plan::is_plain(&conf, &facts) {
                 continue;
             }
-            if !names.contains_key(&bytes) {
-                let name = self.service.primary_name(&bytes).await;
-                names.insert(bytes.clone(), name);
+            if !networks.contains_key(&bytes) {
+                let found = self.service.networks_of(&bytes).await;
+                networks.insert(bytes.clone(), found);
             }
-            let Some(Some(name)) = names.get(&bytes) else {
+            let Some(Some(named)) = networks.get(&bytes) else {
                 continue;
             };
-            let value = match &record {
-                Some((_, ifname, result)) => from_result(name, ifname, result),
-                None => from_addresses(name, pod),
+            let value = match record {
+                Some(record) => from_results(named, &record, &further(&conf, named, &record)),
+                None => from_addresses(named, pod),
             };
             if pod.annotation(STATUS_ANNOTATION) != Some(value.as_str()) {
                 debug!(pod = %facts.pod, "network-status of a plain pod");
@@ -131,15 +131,12 @@ pub fn lacks_status(pod: &Pod) -> bool {
     let Some(text) = pod.annotation(STATUS_ANNOTATION) else {
         return true;
     };
-    // Several elements come from a report; text that is no status is not ours to replace.
-    match status::parse(text).as_deref() {
-        Ok([only]) => {
-            let told: BTreeSet<&str> = only.ips.iter().map(String::as_str).collect();
-            !ips.is_subset(&told)
-        }
-        Ok([]) => true,
-        _ => false,
-    }
+    // Text that is no status is not ours to replace.
+    status::parse(text).is_ok_and(|elements| {
+        let default = elements.iter().find(|e| e.default).or(elements.first());
+        let told = default.map_or(&[][..], |element| &element.ips);
+        !ips.iter().all(|ip| told.iter().any(|told| told == ip))
+    })
 }
 
 fn facts(pod: &Pod) -> PodFacts {
@@ -155,8 +152,18 @@ fn facts(pod: &Pod) -> PodFacts {
     }
 }
 
-/// Configuration, interface and result of the pod's ADD, if this is its record.
-fn matching(pod: &Pod, cached: &Cached) -> Option<(Vec<u8>, String, AddResult)> {
+/// What the runtime recorded of a pod's ADD.
+#[derive(Debug)]
+struct Record {
+    /// Object of our plugin.
+    conf: Vec<u8>,
+    container_id: String,
+    ifname: String,
+    result: AddResult,
+}
+
+/// The pod's record, if this is it.
+fn matching(pod: &Pod, cached: &Cached) -> Option<Record> {
     let arg = |key: &str| cached.args.get(key).unwrap_or_default();
     let meta = &pod.metadata;
     let same = |value: &Option<String>, key| value.as_deref().unwrap_or_default() == arg(key);
@@ -175,7 +182,32 @@ fn matching(pod: &Pod, cached: &Cached) -> Option<(Vec<u8>, String, AddResult)> 
         return None;
     }
     let list = NetworkList::parse(&cached.config).ok()?;
-    Some((own_configuration(&list)?, cached.ifname.clone(), result))
+    Some(Record {
+        conf: own_configuration(&list)?,
+        container_id: cached.container_id.clone(),
+        ifname: cached.ifname.clone(),
+        result,
+    })
+}
+
+/// Results of the further `delegates`, by interface, from the plugin's own result cache.
+fn further(
+    conf: &NetConf,
+    networks: &[(String, String)],
+    record: &Record,
+) -> BTreeMap<String, AddResult> {
+    if networks.len() < 2 {
+        return BTreeMap::new();
+    }
+    let own = Cache::new(&conf.cni_dir).list().unwrap_or_default();
+    own.into_iter()
+        .filter(|cached| cached.container_id == record.container_id)
+        .filter_map(|cached| {
+            let text = cached.result?;
+            let result = result::parse(text.0.get().as_bytes(), Version::V0_1_0).ok()?;
+            Some((cached.ifname, result))
+        })
+        .collect()
 }
 
 /// The object of our plugin in a configuration of the runtime.
@@ -189,25 +221,45 @@ pub fn own_configuration(list: &NetworkList) -> Option<Vec<u8>> {
     Some(bytes)
 }
 
-fn from_result(name: &str, ifname: &str, result: &AddResult) -> String {
-    status::print(&status::of_attachment(&Attached {
-        name,
-        default: true,
-        ifname,
-        result,
-        device_info: None,
-        gateways: &[],
-    }))
+fn from_results(
+    networks: &[(String, String)],
+    record: &Record,
+    further: &BTreeMap<String, AddResult>,
+) -> String {
+    let mut elements = Vec::new();
+    for (index, (name, ifname)) in networks.iter().enumerate() {
+        let (ifname, result) = if index == 0 {
+            (&record.ifname, Some(&record.result))
+        } else {
+            (ifname, further.get(ifname))
+        };
+        if let Some(result) = result {
+            elements.extend(status::of_attachment(&Attached {
+                name,
+                default: index == 0,
+                ifname,
+                result,
+                device_info: None,
+                gateways: &[],
+            }));
+        }
+    }
+    status::print(&elements)
 }
 
-fn from_addresses(name: &str, pod: &Pod) -> String {
-    status::print(&[NetworkStatus {
-        name: name.to_owned(),
-        interface: "eth0".to_owned(),
-        ips: pod.ips().map(str::to_owned).collect(),
-        default: true,
-        ..NetworkStatus::default()
-    }])
+fn from_addresses(networks: &[(String, String)], pod: &Pod) -> String {
+    let elements: Vec<NetworkStatus> = networks
+        .iter()
+        .take(1)
+        .map(|(name, ifname)| NetworkStatus {
+            name: name.clone(),
+            interface: ifname.clone(),
+            ips: pod.ips().map(str::to_owned).collect(),
+            default: true,
+            ..NetworkStatus::default()
+        })
+        .collect();
+    status::print(&elements)
 }
 
 #[cfg(test)]

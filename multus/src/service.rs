@@ -1,6 +1,7 @@
 //! Answering the plugin: a plan for a request, and taking reports. The daemon and the one-shot
 //! commands use the same.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -113,9 +114,9 @@ impl Service {
         ))
     }
 
-    /// Name of the default network of a configuration, as network-status has it; `None` if it cannot be
-    /// found now.
-    pub async fn primary_name(&self, conf: &[u8]) -> Option<String> {
+    /// Name and interface of each network that a configuration gives to a pod without wishes, as
+    /// network-status has them; `None` if they cannot be found now.
+    pub async fn networks_of(&self, conf: &[u8]) -> Option<Vec<(String, String)>> {
         let request = PlanRequest {
             version: VERSION,
             container_id: "status".into(),
@@ -127,14 +128,17 @@ impl Service {
                 uid: None,
             },
             config: RawValue::from_string(String::from_utf8(conf.to_vec()).ok()?).ok()?,
-            annotations: None,
+            annotations: Some(BTreeMap::new()),
             primary: None,
-            primary_only: true,
+            primary_only: false,
         };
         match self.try_plan(&request).await {
-            Ok(plan) => plan.attachments.into_iter().next().map(|a| a.name),
+            Ok(plan) => {
+                let named = plan.attachments.into_iter().map(|a| (a.name, a.ifname));
+                Some(named.collect())
+            }
             Err(error) => {
-                debug!(error = error.msg, "name of the default network");
+                debug!(error = error.msg, "networks of plain pods");
                 None
             }
         }

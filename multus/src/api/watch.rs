@@ -1,7 +1,6 @@
 //! Watches: a trimmed copy of a kind of object, kept up to date for as long as the daemon runs.
 
 use std::fmt::Debug;
-use std::hash::Hash;
 use std::pin::pin;
 
 use futures::StreamExt;
@@ -26,7 +25,6 @@ pub async fn follow<K>(
     mut seen: impl FnMut(&Event<K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
-    <K as Resource>::DynamicType: Hash + Eq + Clone + Default,
 {
     let kind = K::kind(&());
     let mut config = watcher::Config::default().page_size(PAGE);

@@ -34,6 +34,41 @@ fn cached(uid: &str, address: &str, config: &str) -> Cached {
     }
 }
 
+fn named() -> Vec<(String, String)> {
+    vec![("cbr0".into(), "eth0".into())]
+}
+
+#[test]
+fn further_delegates_are_told_from_the_plugins_own_cache_for_the_same_sandbox() {
+    let dir = tempfile::tempdir().unwrap();
+    let cache = Cache::new(dir.path());
+    for (container, ifname) in [("c1", "net1"), ("other", "net1")] {
+        let mut cached = cached("u", "10.2.0.7/24", MULTUS);
+        cached.network = "extra".into();
+        cached.container_id = container.into();
+        cached.ifname = ifname.into();
+        cache.write(&cached).unwrap();
+    }
+    let conf = format!(
+        r#"{{"name":"n","cniDir":{:?}}}"#,
+        dir.path().display().to_string()
+    );
+    let conf = NetConf::parse(conf.as_bytes()).unwrap();
+    let pod = pod(&["10.1.0.5"], &json!({}));
+    let record = matching(&pod, &cached("u", "10.1.0.5/24", MULTUS)).unwrap();
+    let mut networks = named();
+    networks.push(("extra".into(), "net1".into()));
+    networks.push(("lost".into(), "net2".into()));
+    let text = from_results(&networks, &record, &further(&conf, &networks, &record));
+    let elements = status::parse(&text).unwrap();
+    let told: Vec<_> = elements
+        .iter()
+        .map(|e| (e.name.as_str(), e.default))
+        .collect();
+    assert_eq!(told, [("cbr0", true), ("extra", false)]);
+    assert_eq!(elements[1].ips, ["10.2.0.7"]);
+}
+
 #[test]
 fn a_plain_pod_with_addresses_and_no_status_lacks_one() {
     assert!(lacks_status(&pod(&["10.1.0.5"], &json!({}))));
@@ -50,8 +85,9 @@ fn a_status_that_fits_the_addresses_is_left_alone_and_a_stale_one_is_not() {
     let one = r#"[{"name":"cbr0","ips":["10.1.0.5"],"default":true,"dns":{}}]"#;
     assert!(!lacks_status(&pod(&["10.1.0.5"], &with(one))));
     assert!(lacks_status(&pod(&["10.1.0.6"], &with(one))));
-    let two = r#"[{"name":"cbr0","ips":["10.1.0.5"],"dns":{}},{"name":"d/a","dns":{}}]"#;
-    assert!(!lacks_status(&pod(&["10.1.0.6"], &with(two))));
+    let two = r#"[{"name":"d/a","ips":["10.1.0.6"],"dns":{}},{"name":"cbr0","ips":["10.1.0.5"],"default":true,"dns":{}}]"#;
+    assert!(!lacks_status(&pod(&["10.1.0.5"], &with(two))));
+    assert!(lacks_status(&pod(&["10.1.0.6"], &with(two))));
     assert!(!lacks_status(&pod(&["10.1.0.6"], &with("not json"))));
 }
 
@@ -75,9 +111,9 @@ fn the_runtimes_record_counts_only_for_this_pod_with_these_addresses_and_our_plu
 #[test]
 fn the_status_has_what_the_result_says() {
     let pod = pod(&["10.1.0.5"], &json!({}));
-    let (conf, ifname, result) = matching(&pod, &cached("u", "10.1.0.5/24", MULTUS)).unwrap();
-    assert_eq!(NetConf::parse(&conf).unwrap().cluster_network, "/x");
-    let text = from_result("cbr0", &ifname, &result);
+    let record = matching(&pod, &cached("u", "10.1.0.5/24", MULTUS)).unwrap();
+    assert_eq!(NetConf::parse(&record.conf).unwrap().cluster_network, "/x");
+    let text = from_results(&named(), &record, &BTreeMap::new());
     let elements = status::parse(&text).unwrap();
     assert_eq!(elements.len(), 1);
     assert_eq!(elements[0].name, "cbr0");
@@ -90,7 +126,7 @@ fn the_status_has_what_the_result_says() {
 #[test]
 fn without_a_record_the_published_addresses_are_told() {
     let pod = pod(&["10.1.0.5", "fd00::5"], &json!({}));
-    let elements = status::parse(&from_addresses("cbr0", &pod)).unwrap();
+    let elements = status::parse(&from_addresses(&named(), &pod)).unwrap();
     assert_eq!(elements[0].ips, ["10.1.0.5", "fd00::5"]);
     assert!(elements[0].default && elements[0].interface == "eth0");
 }

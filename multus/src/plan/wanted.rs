@@ -71,11 +71,13 @@ pub(super) fn of(
     Ok(wanted)
 }
 
-/// The pod needs nothing but the default network, so the plugin attaches it without asking.
+/// The pod gets the networks of the plugin's configuration and no others, so the plugin attaches them
+/// without asking (design §2 "Plain pods").
 pub fn is_plain(conf: &NetConf, pod: &PodFacts) -> bool {
     pod.networks.as_deref().unwrap_or_default().is_empty()
         && pod.default_network.is_none()
-        && configured(conf, &pod.pod.namespace).is_ok_and(|wanted| wanted.len() == 1)
+        && conf.default_networks_of(&pod.pod.namespace).is_empty()
+        && conf.auxiliary_cni_chain_name.is_empty()
 }
 
 fn configured(conf: &NetConf, namespace: &str) -> Result<Vec<Wanted>, Refusal> {
