@@ -9,6 +9,7 @@ mod attribute;
 pub mod create;
 mod ethtool;
 pub mod link;
+mod message;
 mod multicast;
 pub mod route;
 mod transport;

@@ -5,11 +5,12 @@ use std::time::Duration;
 
 use ipnet::IpNet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::address::{AddressAttribute, AddressFlags, AddressMessage};
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::error::Result;
 use crate::netlink::Netlink;
+use crate::netlink::message::{RTM_DELADDR, RTM_GETADDR, RTM_NEWADDR};
 use crate::netlink::watch::Watch;
 
 mod decode;
@@ -68,10 +69,9 @@ pub enum Dad {
 impl Netlink {
     /// Addresses of one link, or of all.
     pub fn addresses(&mut self, index: Option<u32>) -> Result<Vec<Address>> {
-        let request = RouteNetlinkMessage::GetAddress(AddressMessage::default());
         let replies = self
             .transport
-            .dump(&request)
+            .dump(RTM_GETADDR, &AddressMessage::default())
             .map_err(|failure| failure.during("list addresses"))?;
         let mut addresses: Vec<Address> = replies.iter().filter_map(decode::address).collect();
         addresses.retain(|address| index.is_none_or(|index| address.index == index));
@@ -96,8 +96,8 @@ impl Netlink {
         if address.net.addr().is_ipv6() && !flags.is_empty() {
             message.attributes.push(AddressAttribute::Flags(flags));
         }
-        let message = RouteNetlinkMessage::NewAddress(message);
-        let added = self.transport.change(&message, NLM_F_CREATE | NLM_F_EXCL);
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        let added = self.transport.change(RTM_NEWADDR, &message, flags);
         added.map_err(|failure| {
             failure.during(format!(
                 "{}: add address {}",
@@ -109,9 +109,7 @@ impl Netlink {
 
     /// Removes an address; one that is not there is `NotFound`.
     pub fn delete_address(&mut self, index: u32, net: IpNet) -> Result<()> {
-        let removed = self
-            .transport
-            .change(&RouteNetlinkMessage::DelAddress(message(index, net)), 0);
+        let removed = self.transport.change(RTM_DELADDR, &message(index, net), 0);
         removed.map_err(|failure| {
             failure.during(format!("{}: remove address {net}", self.label(index)))
         })

@@ -1,12 +1,12 @@
 //! Software links, for tests and fixtures (feature `testing`); production code creates none.
 
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL};
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::MacVlanMode;
 use rtnetlink::{LinkBridge, LinkMacVlan, LinkUnspec, LinkVeth, LinkVlan};
 
 use crate::error::Result;
 use crate::netlink::Netlink;
+use crate::netlink::message::{RTM_NEWLINK, RTM_SETLINK};
 
 /// A link to create.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -44,9 +44,7 @@ impl Netlink {
             NewLink::Bridge => LinkBridge::new(name).build(),
         };
         let flags = NLM_F_CREATE | NLM_F_EXCL;
-        let created = self
-            .transport
-            .change(&RouteNetlinkMessage::NewLink(message), flags);
+        let created = self.transport.change(RTM_NEWLINK, &message, flags);
         created.map_err(|failure| failure.during(format!("create link {name}")))
     }
 
@@ -55,9 +53,7 @@ impl Netlink {
         let message = LinkUnspec::new_with_index(index)
             .controller(controller)
             .build();
-        let changed = self
-            .transport
-            .change(&RouteNetlinkMessage::SetLink(message), 0);
+        let changed = self.transport.change(RTM_SETLINK, &message, 0);
         changed.map_err(|failure| {
             failure.during(format!(
                 "{}: set controller {controller}",

@@ -2,12 +2,13 @@
 
 use std::os::fd::{AsFd, AsRawFd};
 
-use rtnetlink::packet_core::DefaultNla;
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkFlags, LinkMessage, Prop};
+use rtnetlink::packet_route::link::{LinkAttribute, LinkFlags, LinkMessage, Prop};
 
 use crate::error::{Kind, Result};
 use crate::mac::MacAddress;
+use crate::netlink::message::{
+    LinkQuestion, RTM_DELLINK, RTM_DELLINKPROP, RTM_GETLINK, RTM_NEWLINKPROP, RTM_SETLINK,
+};
 use crate::netlink::transport::Failure;
 use crate::netlink::{Netlink, ethtool};
 use crate::netns::NetNs;
@@ -89,10 +90,9 @@ pub struct LinkChange<'a> {
 impl Netlink {
     /// All links of the namespace, ordered by index.
     pub fn links(&mut self) -> Result<Vec<Link>> {
-        let request = RouteNetlinkMessage::GetLink(question());
         let replies = self
             .transport
-            .dump(&request)
+            .dump(RTM_GETLINK, &LinkQuestion::default())
             .map_err(|failure| failure.during("list links"))?;
         let mut links: Vec<Link> = replies.iter().filter_map(decode::link).collect();
         links.sort_unstable_by_key(|link| link.index);
@@ -101,24 +101,20 @@ impl Netlink {
 
     /// The link with this index; `None` if there is none (any more).
     pub fn link(&mut self, index: u32) -> Result<Option<Link>> {
-        let mut message = question();
-        message.header.index = index;
-        self.find(message, || format!("read link {index}"))
+        let question = LinkQuestion {
+            index,
+            ..LinkQuestion::default()
+        };
+        self.find(&question, || format!("read link {index}"))
     }
 
     /// The link with this name or alternative name; `None` if there is none.
     pub fn link_by_name(&mut self, name: &str) -> Result<Option<Link>> {
-        // Longer texts than a name can have may be alternative names, which have an attribute of their own.
-        let attribute = if name.len() < nix::libc::IFNAMSIZ {
-            LinkAttribute::IfName(name.to_owned())
-        } else {
-            const IFLA_ALT_IFNAME: u16 = 53;
-            let value = [name.as_bytes(), &[0]].concat();
-            LinkAttribute::Other(DefaultNla::new(IFLA_ALT_IFNAME, value))
+        let question = LinkQuestion {
+            name: Some(name),
+            ..LinkQuestion::default()
         };
-        let mut message = question();
-        message.attributes.push(attribute);
-        self.find(message, || format!("read link {name}"))
+        self.find(&question, || format!("read link {name}"))
     }
 
     /// The first link (by index) of a PCI function in this namespace; `None` if there is none.
@@ -151,8 +147,8 @@ impl Netlink {
 
     /// Applies all changes in one `RTM_SETLINK`.
     pub fn change_link(&mut self, index: u32, change: &LinkChange<'_>) -> Result<()> {
-        let message = RouteNetlinkMessage::SetLink(change.message(index));
-        let changed = self.transport.change(&message, 0);
+        let message = change.message(index);
+        let changed = self.transport.change(RTM_SETLINK, &message, 0);
         changed
             .map_err(|failure| failure.during(format!("{}: {}", self.label(index), change.words())))
     }
@@ -162,10 +158,10 @@ impl Netlink {
         if names.is_empty() {
             return Ok(());
         }
-        let message = RouteNetlinkMessage::NewLinkProp(alt_names(index, names));
+        let message = alt_names(index, names);
         // CREATE alone would do; EXCL asks for the clash to be told.
         let flags = rtnetlink::packet_core::NLM_F_CREATE | rtnetlink::packet_core::NLM_F_EXCL;
-        let changed = self.transport.change(&message, flags);
+        let changed = self.transport.change(RTM_NEWLINKPROP, &message, flags);
         changed.map_err(|failure| {
             failure.during(format!(
                 "{}: add alternative names {}",
@@ -180,8 +176,8 @@ impl Netlink {
         if names.is_empty() {
             return Ok(());
         }
-        let message = RouteNetlinkMessage::DelLinkProp(alt_names(index, names));
-        let changed = self.transport.change(&message, 0);
+        let message = alt_names(index, names);
+        let changed = self.transport.change(RTM_DELLINKPROP, &message, 0);
         changed.map_err(|failure| {
             failure.during(format!(
                 "{}: remove alternative names {}",
@@ -195,9 +191,7 @@ impl Netlink {
     pub fn delete_link(&mut self, index: u32) -> Result<()> {
         let mut message = LinkMessage::default();
         message.header.index = index;
-        let changed = self
-            .transport
-            .change(&RouteNetlinkMessage::DelLink(message), 0);
+        let changed = self.transport.change(RTM_DELLINK, &message, 0);
         changed.map_err(|failure| failure.during(format!("delete {}", self.label(index))))
     }
 
@@ -209,8 +203,12 @@ impl Netlink {
         }
     }
 
-    fn find(&mut self, message: LinkMessage, step: impl Fn() -> String) -> Result<Option<Link>> {
-        let reply = match self.transport.ask(&RouteNetlinkMessage::GetLink(message)) {
+    fn find(
+        &mut self,
+        question: &LinkQuestion<'_>,
+        step: impl Fn() -> String,
+    ) -> Result<Option<Link>> {
+        let reply = match self.transport.ask(RTM_GETLINK, question) {
             Ok(reply) => reply,
             Err(failure) => {
                 let error = failure.during(step());
@@ -287,15 +285,6 @@ impl LinkChange<'_> {
         ];
         parts.into_iter().flatten().collect::<Vec<_>>().join(", ")
     }
-}
-
-/// Asks for links without the statistics of every protocol, which are half of an answer.
-fn question() -> LinkMessage {
-    let mut message = LinkMessage::default();
-    message
-        .attributes
-        .push(LinkAttribute::ExtMask(vec![LinkExtentMask::SkipStats]));
-    message
 }
 
 fn alt_names(index: u32, names: &[&str]) -> LinkMessage {

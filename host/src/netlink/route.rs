@@ -5,10 +5,10 @@ use std::net::IpAddr;
 
 use ipnet::IpNet;
 use rtnetlink::packet_core::{NLM_F_CREATE, NLM_F_EXCL, NLM_F_REPLACE};
-use rtnetlink::packet_route::RouteNetlinkMessage;
 
 use crate::error::Result;
 use crate::netlink::Netlink;
+use crate::netlink::message::{RTM_DELROUTE, RTM_GETROUTE, RTM_NEWROUTE};
 
 mod decode;
 mod encode;
@@ -113,7 +113,9 @@ impl Netlink {
         };
         let mut routes = Vec::new();
         for family in families {
-            let replies = self.transport.dump(&encode::question(*family));
+            let replies = self
+                .transport
+                .dump(RTM_GETROUTE, &encode::question(*family));
             let replies = replies.map_err(|failure| failure.during("list routes"))?;
             routes.extend(replies.iter().filter_map(decode::route));
         }
@@ -129,24 +131,27 @@ impl Netlink {
 
     /// Adds a route. One with the same destination, metric and table that is there already is `Exists`.
     pub fn add_route(&mut self, route: &Route) -> Result<()> {
-        let message = RouteNetlinkMessage::NewRoute(encode::route(route));
-        let added = self.transport.change(&message, NLM_F_CREATE | NLM_F_EXCL);
+        let flags = NLM_F_CREATE | NLM_F_EXCL;
+        let added = self
+            .transport
+            .change(RTM_NEWROUTE, &encode::route(route), flags);
         added.map_err(|failure| failure.during(format!("add route {route}")))
     }
 
     /// Adds a route, or replaces the one with the same destination, metric and table.
     pub fn replace_route(&mut self, route: &Route) -> Result<()> {
-        let message = RouteNetlinkMessage::NewRoute(encode::route(route));
+        let flags = NLM_F_CREATE | NLM_F_REPLACE;
         let replaced = self
             .transport
-            .change(&message, NLM_F_CREATE | NLM_F_REPLACE);
+            .change(RTM_NEWROUTE, &encode::route(route), flags);
         replaced.map_err(|failure| failure.during(format!("replace route {route}")))
     }
 
     /// Removes a route; none such is `NotFound`.
     pub fn delete_route(&mut self, route: &Route) -> Result<()> {
-        let message = RouteNetlinkMessage::DelRoute(encode::removal(route));
-        let removed = self.transport.change(&message, 0);
+        let removed = self
+            .transport
+            .change(RTM_DELROUTE, &encode::removal(route), 0);
         removed.map_err(|failure| failure.during(format!("remove route {route}")))
     }
 }

@@ -6,7 +6,6 @@ use rtnetlink::packet_core::{
     Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST,
     NetlinkBuffer, NetlinkHeader,
 };
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::sys::protocols::NETLINK_ROUTE;
 use rtnetlink::sys::{Socket, SocketAddr};
 
@@ -80,10 +79,11 @@ impl Transport {
     /// A change: waits for the kernel's acknowledgement.
     pub(super) fn change(
         &mut self,
-        message: &RouteNetlinkMessage,
+        kind: u16,
+        payload: &dyn Emitable,
         flags: u16,
     ) -> std::result::Result<(), Failure> {
-        self.send(message, flags | NLM_F_ACK)?;
+        self.send(kind, payload, flags | NLM_F_ACK)?;
         loop {
             for message in self.receive()? {
                 if message.kind == NLMSG_ERROR {
@@ -96,9 +96,10 @@ impl Transport {
     /// A question with one answer.
     pub(super) fn ask(
         &mut self,
-        message: &RouteNetlinkMessage,
+        kind: u16,
+        payload: &dyn Emitable,
     ) -> std::result::Result<Reply, Failure> {
-        self.send(message, 0)?;
+        self.send(kind, payload, 0)?;
         loop {
             for message in self.receive()? {
                 match message.kind {
@@ -113,10 +114,11 @@ impl Transport {
     /// A question with many answers, asked again while the answer changes under our eyes.
     pub(super) fn dump(
         &mut self,
-        message: &RouteNetlinkMessage,
+        kind: u16,
+        payload: &dyn Emitable,
     ) -> std::result::Result<Vec<Reply>, Failure> {
         for _ in 0..DUMP_TRIES {
-            self.send(message, NLM_F_DUMP)?;
+            self.send(kind, payload, NLM_F_DUMP)?;
             if let Some(replies) = self.collect()? {
                 return Ok(replies);
             }
@@ -138,14 +140,13 @@ impl Transport {
         }
     }
 
-    fn send(&mut self, message: &RouteNetlinkMessage, flags: u16) -> io::Result<()> {
+    fn send(&mut self, kind: u16, payload: &dyn Emitable, flags: u16) -> io::Result<()> {
         self.sequence = self.sequence.wrapping_add(1);
-        let payload = payload(message)?;
         let mut header = NetlinkHeader::default();
         let start = header.buffer_len();
         let mut bytes = vec![0; start + payload.buffer_len()];
         header.length = u32::try_from(bytes.len()).map_err(|_| ErrorKind::InvalidInput)?;
-        header.message_type = message.message_type();
+        header.message_type = kind;
         header.flags = NLM_F_REQUEST | flags;
         header.sequence_number = self.sequence;
         header.emit(&mut bytes[..start]);
@@ -171,26 +172,6 @@ impl Transport {
         let mut messages = split(&datagram)?;
         messages.retain(|message| message.sequence == self.sequence);
         Ok(messages)
-    }
-}
-
-/// The part of a message that is written after the header. Only the kinds that this crate sends: through the enum's own
-/// writer the linker would keep those of traffic control, neighbours, rules and all the rest in every CNI binary.
-fn payload(message: &RouteNetlinkMessage) -> io::Result<&dyn Emitable> {
-    use RouteNetlinkMessage as M;
-    match message {
-        M::GetLink(link)
-        | M::NewLink(link)
-        | M::SetLink(link)
-        | M::DelLink(link)
-        | M::NewLinkProp(link)
-        | M::DelLinkProp(link) => Ok(link),
-        M::GetAddress(address) | M::NewAddress(address) | M::DelAddress(address) => Ok(address),
-        M::GetRoute(route) | M::NewRoute(route) | M::DelRoute(route) => Ok(route),
-        _ => Err(io::Error::new(
-            ErrorKind::InvalidInput,
-            "a message of a kind that is not sent",
-        )),
     }
 }
 

@@ -4,12 +4,10 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use rtnetlink::packet_route::RouteNetlinkMessage;
-use rtnetlink::packet_route::link::{LinkAttribute, LinkExtentMask, LinkMessage};
-
 use crate::error::Result;
 use crate::mac::MacAddress;
 use crate::netlink::Netlink;
+use crate::netlink::message::{LinkQuestion, RTM_GETLINK, RTM_SETLINK};
 use crate::pci::PciAddress;
 
 mod decode;
@@ -138,12 +136,13 @@ pub trait VfControl {
 
 impl VfControl for Netlink {
     fn vfs(&mut self, pf: &Pf) -> Result<Vec<VfState>> {
-        let mut message = LinkMessage::default();
-        message.header.index = pf.index;
-        // Statistics would cost half as much again per VF, and the list must fit into 64 KiB.
-        let mask = vec![LinkExtentMask::Vf, LinkExtentMask::SkipStats];
-        message.attributes.push(LinkAttribute::ExtMask(mask));
-        let reply = self.transport.ask(&RouteNetlinkMessage::GetLink(message));
+        // Without statistics, which would cost half as much again per VF: the list must fit into 64 KiB.
+        let question = LinkQuestion {
+            index: pf.index,
+            vfs: true,
+            ..LinkQuestion::default()
+        };
+        let reply = self.transport.ask(RTM_GETLINK, &question);
         let reply = reply.map_err(|failure| failure.during(format!("read the VFs of {pf}")))?;
         Ok(decode::vfs(&reply))
     }
@@ -152,9 +151,9 @@ impl VfControl for Netlink {
         if attributes.is_empty() {
             return Ok(());
         }
-        let together = self
-            .transport
-            .change(&encode::message(pf.index, id, attributes), 0);
+        let together =
+            self.transport
+                .change(RTM_SETLINK, &encode::message(pf.index, id, attributes), 0);
         let Err(failure) = together else {
             return Ok(());
         };

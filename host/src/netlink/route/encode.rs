@@ -2,19 +2,19 @@
 
 use std::net::IpAddr;
 
+use rtnetlink::packet_route::AddressFamily;
 use rtnetlink::packet_route::route::{
     RouteAttribute, RouteHeader, RouteMessage, RouteMetric, RouteNextHop, RouteProtocol,
     RouteScope, RouteVia,
 };
-use rtnetlink::packet_route::{AddressFamily, RouteNetlinkMessage};
 
 use crate::netlink::route::{Family, Hop, Route};
 
 /// Asks for all routes of a family.
-pub(super) fn question(family: Family) -> RouteNetlinkMessage {
+pub(super) fn question(family: Family) -> RouteMessage {
     let mut message = RouteMessage::default();
     message.header.address_family = number(family);
-    RouteNetlinkMessage::GetRoute(message)
+    message
 }
 
 pub(super) fn route(route: &Route) -> RouteMessage {

@@ -1,6 +1,5 @@
 //! Building the `RTM_SETLINK` that sets VF attributes.
 
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     LinkAttribute, LinkMessage, LinkVfInfo, VfInfo, VfInfoGuid, VfInfoLinkState, VfInfoMac,
     VfInfoRate, VfInfoRssQueryEn, VfInfoSpoofCheck, VfInfoTrust, VfLinkState, VfVlan, VfVlanInfo,
@@ -10,7 +9,7 @@ use crate::netlink::vf::{LinkState, VfAttribute};
 
 /// One nest per attribute: the kernel follows the order of nests, but has its own order within one. It also sets
 /// only the first of two GUIDs in one nest.
-pub(super) fn message(index: u32, id: u32, attributes: &[VfAttribute]) -> RouteNetlinkMessage {
+pub(super) fn message(index: u32, id: u32, attributes: &[VfAttribute]) -> LinkMessage {
     let nests = attributes
         .iter()
         .map(|attribute| LinkVfInfo(vec![info(id, *attribute)]));
@@ -19,7 +18,7 @@ pub(super) fn message(index: u32, id: u32, attributes: &[VfAttribute]) -> RouteN
     message
         .attributes
         .push(LinkAttribute::VfInfoList(nests.collect()));
-    RouteNetlinkMessage::SetLink(message)
+    message
 }
 
 fn info(id: u32, attribute: VfAttribute) -> VfInfo {

@@ -1,5 +1,4 @@
 use rtnetlink::packet_core::Emitable;
-use rtnetlink::packet_route::RouteNetlinkMessage;
 use rtnetlink::packet_route::link::{
     LinkAttribute, LinkMessage, LinkVfInfo, VfInfo, VfInfoLinkState, VfInfoMac, VfInfoRate,
     VfInfoSpoofCheck, VfInfoTrust, VfInfoVlan, VfLinkState, VfVlan, VfVlanInfo,
@@ -114,9 +113,7 @@ fn what_is_set_is_what_is_read() {
         VfAttribute::PortGuid(0x8899_aabb_ccdd_eeff),
     ];
     // Read as one VF that has all of them: an address comes first in every VF that the kernel tells about.
-    let RouteNetlinkMessage::SetLink(message) = encode::message(9, 5, &attributes) else {
-        panic!()
-    };
+    let message = encode::message(9, 5, &attributes);
     assert_eq!(message.header.index, 9);
     let [LinkAttribute::VfInfoList(nests)] = message.attributes.as_slice() else {
         panic!()
