@@ -25,7 +25,7 @@ const ARROWS: [(&str, &[&str]); 8] = [
 
 /// Crates that must not be linked into a package, however far down.
 const FORBIDDEN: [(&str, &[&str]); 4] = [
-    ("cni", &["tokio", "kube", "tonic", "hyper", "rtnetlink", "nix"]),
+    ("cni", &["tokio", "kube", "tonic", "hyper", "rtnetlink"]),
     ("host", &["tokio", "kube", "tonic", "hyper"]),
     ("sriov", &["tokio", "kube", "tonic", "hyper", "rustls"]),
     ("multus-plugin", &["tokio", "kube", "tonic", "hyper", "rustls"]),

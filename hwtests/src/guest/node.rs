@@ -18,14 +18,14 @@ use super::{
     service::Service,
     shell::ip,
 };
-use crate::lab::qemu::PLAIN_NIC_MAC;
+use crate::lab::qemu::PLAIN_NIC_MACS;
 
 /// VFs made on each PF.
 pub const VFS_PER_PF: usize = 7;
 /// VFs of the first PF that go to vfio-pci, by index.
 const VFIO: std::ops::Range<usize> = 5..7;
-/// Interface that the manual's NAD names as macvlan's master.
-const PLAIN_NIC: &str = "ens5";
+/// Plain NICs: the manual's NAD names the first as macvlan's master; ipvlan has the second.
+const PLAIN_NICS: [&str; 2] = ["ens5", "ens6"];
 /// Where the socket of multus-daemon is.
 const MULTUS_SOCKET: &str = "/run/multus/multus.sock";
 
@@ -117,9 +117,11 @@ impl Options {
 }
 
 fn set_up_hardware() -> Result<Hardware> {
-    let plain = wait_interface(PLAIN_NIC_MAC)?;
-    ip(&format!("link set dev {plain} down"))?;
-    ip(&format!("link set dev {plain} name {PLAIN_NIC} up"))?;
+    for (name, mac) in PLAIN_NICS.into_iter().zip(PLAIN_NIC_MACS) {
+        let found = wait_interface(mac)?;
+        ip(&format!("link set dev {found} down"))?;
+        ip(&format!("link set dev {found} name {name} up"))?;
+    }
     let hardware = Hardware::create(VFS_PER_PF)?;
     for index in VFIO {
         Hardware::bind_vfio(&hardware.pfs[0].vfs[index])?;

@@ -13,8 +13,8 @@ use super::Lab;
 
 /// MAC addresses of the two emulated PFs.
 pub const PF_MACS: [&str; 2] = ["52:54:00:aa:bb:01", "52:54:00:aa:bb:02"];
-/// MAC address of the plain NIC that macvlan and ipvlan use as master.
-pub const PLAIN_NIC_MAC: &str = "52:54:00:aa:bb:05";
+/// MAC addresses of the plain NICs: masters of macvlan and of ipvlan, since one NIC cannot be both.
+pub const PLAIN_NIC_MACS: [&str; 2] = ["52:54:00:aa:bb:05", "52:54:00:aa:bb:06"];
 
 /// What a machine is started with.
 #[derive(Debug, Clone, Copy)]
@@ -95,12 +95,14 @@ fn arguments(memory_mib: u32) -> Vec<OsString> {
             format!("igb,bus=rp{index},netdev=pf{index},mac={mac}"),
         ]);
     }
-    list.extend([
-        "-netdev".to_owned(),
-        // On the second PF's wire: a wire that nobody else is on never takes a packet, and the driver complains.
-        "hubport,id=plain,hubid=1".to_owned(),
-        "-device".to_owned(),
-        format!("virtio-net-pci,netdev=plain,mac={PLAIN_NIC_MAC}"),
-    ]);
+    for (index, mac) in PLAIN_NIC_MACS.iter().enumerate() {
+        // On a PF's wire: a wire that nobody else is on never takes a packet, and the driver complains.
+        list.extend([
+            "-netdev".to_owned(),
+            format!("hubport,id=plain{index},hubid={index}"),
+            "-device".to_owned(),
+            format!("virtio-net-pci,netdev=plain{index},mac={mac}"),
+        ]);
+    }
     list.into_iter().map(OsString::from).collect()
 }

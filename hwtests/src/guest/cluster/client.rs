@@ -84,7 +84,13 @@ impl Client {
             serde_json::from_value(object.clone()).context("read a manifest")?;
         let types = object.types.clone().context("a manifest without kind")?;
         let gvk = GroupVersionKind::try_from(&types).context("a manifest's apiVersion")?;
-        let resource = ApiResource::from_gvk(&gvk);
+        let resource = match gvk.kind.as_str() {
+            // Its plural has dashes, which cannot be guessed from the kind.
+            "NetworkAttachmentDefinition" => {
+                ApiResource::from_gvk_with_plural(&gvk, "network-attachment-definitions")
+            }
+            _ => ApiResource::from_gvk(&gvk),
+        };
         let api: Api<DynamicObject> = match &object.metadata.namespace {
             Some(namespace) => Api::namespaced_with(self.inner.clone(), namespace, &resource),
             None => Api::all_with(self.inner.clone(), &resource),

@@ -120,7 +120,7 @@ pub(super) async fn many(node: &Node) -> Result<String> {
 /// A pod with ipvlan, and the manual's pod: not root, no capability, its network written as the manual has it.
 pub(super) async fn software(node: &Node) -> Result<String> {
     let ipvlan = json!({
-        "cniVersion": "1.0.0", "name": "ipvlan", "type": "ipvlan", "master": "ens5", "mode": "l2",
+        "cniVersion": "1.0.0", "name": "ipvlan", "type": "ipvlan", "master": "ens6", "mode": "l2",
         "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.58.0.0/24"}]]},
     });
     let client = &node.cluster.client;
