@@ -13,6 +13,7 @@ use crate::version::Version;
 
 mod check;
 mod env;
+mod indent;
 mod invocation;
 mod own_netns;
 
@@ -175,18 +176,13 @@ fn dispatch(plugin: &dyn Plugin, call: &Invocation) -> Result<String, Error> {
                     format!("print the result: {}", chain(&error)),
                 )
             })?;
-            Ok(indented(result.get()) + "\n")
+            Ok(indent::indented(result.get()) + "\n")
         }
         Command::Del => plugin.del(call).map(silent),
         Command::Check => plugin.check(call).map(silent),
         Command::Status => plugin.status(call).map(silent),
         Command::Gc => plugin.gc(call).map(silent),
     }
-}
-
-fn indented(json: &str) -> String {
-    let value: Result<serde_json::Value, _> = serde_json::from_str(json);
-    value.map_or_else(|_| json.to_owned(), |value| crate::raw::pretty(&value))
 }
 
 fn version_answer(plugin: &dyn Plugin) -> String {

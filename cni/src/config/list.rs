@@ -231,25 +231,16 @@ fn plugins(object: &Object) -> Result<Vec<Plugin>, ConfigError> {
 
 /// A switch of a list: a truth value, or its name as a string.
 fn flag(object: &Object, key: &str) -> Result<bool, ConfigError> {
-    #[derive(serde::Deserialize)]
-    #[serde(untagged)]
-    enum Switch {
-        Bool(bool),
-        Text(String),
-    }
-    let wrong = || ConfigError::NotASwitch {
-        key: key.to_owned(),
-        found: object
-            .get(key)
-            .map_or_else(String::new, |value| shorten(value.get())),
+    let Some(value) = object.get(key).map(RawValue::get) else {
+        return Ok(false);
     };
-    match object.typed(key).map_err(|_| wrong())? {
-        None => Ok(false),
-        Some(Switch::Bool(value)) => Ok(value),
-        Some(Switch::Text(text)) => match text.to_ascii_lowercase().as_str() {
-            "true" => Ok(true),
-            "false" => Ok(false),
-            _ => Err(wrong()),
-        },
+    let text = value.strip_prefix('"').and_then(|v| v.strip_suffix('"'));
+    match (value, text.map(str::to_ascii_lowercase).as_deref()) {
+        ("true", _) | (_, Some("true")) => Ok(true),
+        ("false" | "null", _) | (_, Some("false")) => Ok(false),
+        _ => Err(ConfigError::NotASwitch {
+            key: key.to_owned(),
+            found: shorten(value),
+        }),
     }
 }

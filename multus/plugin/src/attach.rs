@@ -8,6 +8,7 @@ use cni::result::{AddResult, Route};
 use cni::runtime::{Runtime, RuntimeError, Target};
 use cni::version::Version;
 use host::error::Kind;
+use host::file;
 use host::netlink::route::Family;
 
 use crate::failure::Failure;
@@ -206,16 +207,18 @@ fn report(attachment: &Attachment, shown: &AddResult) -> Result<AttachmentReport
         .to_raw(Version::V1_1_0)
         .map_err(|error| Failure::io(&step, &error))?;
     // A DeviceInfo file that cannot be read costs the status a line, not the pod its network.
-    let info = attachment
-        .device_info
-        .as_ref()
-        .and_then(|files| device_info::read(&files.target).ok().flatten());
+    let device_info = attachment.device_info.as_ref().and_then(|files| {
+        let bytes = file::read(&files.target).ok()??;
+        serde_json::from_slice::<cni::raw::Object>(&bytes)
+            .ok()
+            .map(|info| info.to_raw())
+    });
     Ok(AttachmentReport {
         name: attachment.name.clone(),
         default: attachment.default,
         ifname: attachment.ifname.clone(),
         result,
-        device_info: info.and_then(|info| serde_json::value::to_raw_value(&info).ok()),
+        device_info,
         gateways: attachment.gateways.clone(),
     })
 }

@@ -57,8 +57,9 @@ fn handed_over(conf: &NetConf) -> HandedOver {
     let Some(raw) = conf.runtime_config.get(ANNOTATIONS_CAPABILITY) else {
         return HandedOver::Nothing;
     };
-    let parse =
-        |raw: &RawValue| serde_json::from_str::<Option<BTreeMap<String, String>>>(raw.get());
+    let parse = |raw: &RawValue| {
+        serde_json::from_slice::<Option<BTreeMap<String, String>>>(raw.get().as_bytes())
+    };
     match parse(raw) {
         Ok(annotations) => HandedOver::Annotations(annotations.unwrap_or_default()),
         Err(_) => HandedOver::Nothing,

@@ -181,7 +181,8 @@ fn name_of(config: &RawValue) -> String {
         #[serde(default)]
         name: String,
     }
-    serde_json::from_str::<Named>(config.get()).map_or_else(|_| String::new(), |named| named.name)
+    serde_json::from_slice::<Named>(config.get().as_bytes())
+        .map_or_else(|_| String::new(), |named| named.name)
 }
 
 /// Capability arguments that Go multus computes again at DEL.

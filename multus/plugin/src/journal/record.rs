@@ -118,7 +118,7 @@ impl Record {
         if u64::from_str_radix(sum, 16) != Ok(checksum(json.as_bytes())) {
             return Err(Damage::Checksum);
         }
-        serde_json::from_str(json).map_err(Damage::Form)
+        serde_json::from_slice(json.as_bytes()).map_err(Damage::Form)
     }
 }
 
