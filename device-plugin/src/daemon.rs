@@ -71,41 +71,10 @@ struct Daemon {
 /// Runs until `stop`. Bad configurations, a missing kubelet and unreadable devices are told and waited
 /// out; nothing ends the daemon but `stop`.
 pub async fn run(settings: Settings, topics: Topics, look: Look, stop: CancellationToken) {
-    let (mut devices, mut routes) = (topics.devices.subscribe(), topics.routes.subscribe());
-    let (mut config, mut kubelet) = (topics.config.subscribe(), topics.kubelet.subscribe());
     let mut daemon = Daemon::new(settings, &topics, look);
-    daemon.load();
-    daemon.observe().await;
-    loop {
-        daemon.offer().await;
-        let interval = daemon.interval();
-        tokio::select! {
-            () = stop.cancelled() => break,
-            _ = devices.changed() => daemon.settle(&mut devices).await,
-            _ = config.changed() => {
-                daemon.settle(&mut config).await;
-                daemon.load();
-                continue;
-            }
-            _ = routes.changed() => {
-                daemon.settle(&mut routes).await;
-                if !daemon.network_differs().await {
-                    continue;
-                }
-            }
-            // It may answer now.
-            _ = kubelet.changed(), if !daemon.kubelet_answers => {
-                daemon.settle(&mut kubelet).await;
-                continue;
-            }
-            () = tokio::time::sleep(interval) => {
-                if !daemon.is_scan_due() {
-                    continue;
-                }
-                daemon.load();
-            }
-        }
-        daemon.observe().await;
+    tokio::select! {
+        () = stop.cancelled() => {}
+        () = daemon.follow(&topics) => {}
     }
     daemon.pools.stop().await;
 }
@@ -138,6 +107,45 @@ impl Daemon {
             allocated: Allocated::new(),
             kubelet_answers: true,
             offered: BTreeMap::new(),
+        }
+    }
+
+    /// Observes and offers, at first and after each change; never ends.
+    async fn follow(&mut self, topics: &Topics) {
+        // Before the first look, so that no change in between is missed.
+        let (mut devices, mut routes) = (topics.devices.subscribe(), topics.routes.subscribe());
+        let (mut config, mut kubelet) = (topics.config.subscribe(), topics.kubelet.subscribe());
+        self.load();
+        self.observe().await;
+        loop {
+            self.offer().await;
+            let interval = self.interval();
+            tokio::select! {
+                _ = devices.changed() => self.settle(&mut devices).await,
+                _ = config.changed() => {
+                    self.settle(&mut config).await;
+                    self.load();
+                    continue;
+                }
+                _ = routes.changed() => {
+                    self.settle(&mut routes).await;
+                    if !self.network_differs().await {
+                        continue;
+                    }
+                }
+                // It may answer now.
+                _ = kubelet.changed(), if !self.kubelet_answers => {
+                    self.settle(&mut kubelet).await;
+                    continue;
+                }
+                () = tokio::time::sleep(interval) => {
+                    if !self.is_scan_due() {
+                        continue;
+                    }
+                    self.load();
+                }
+            }
+            self.observe().await;
         }
     }
 

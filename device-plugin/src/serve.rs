@@ -40,6 +40,7 @@ pub struct Shared {
 pub struct Pools {
     shared: Arc<Shared>,
     running: BTreeMap<ResourceName, Running>,
+    stop: CancellationToken,
 }
 
 #[derive(Debug)]
@@ -55,6 +56,7 @@ impl Pools {
         Self {
             shared,
             running: BTreeMap::new(),
+            stop: CancellationToken::new(),
         }
     }
 
@@ -71,7 +73,12 @@ impl Pools {
         join_all(gone.map(Running::stop)).await;
         for (name, listing) in pools {
             let Some(running) = self.running.get(&name) else {
-                let running = Running::start(Arc::clone(&self.shared), name.clone(), listing);
+                let running = Running::start(
+                    Arc::clone(&self.shared),
+                    name.clone(),
+                    listing,
+                    self.stop.child_token(),
+                );
                 self.running.insert(name, running);
                 continue;
             };
@@ -87,14 +94,19 @@ impl Pools {
 
     /// Stops all pools at once.
     pub async fn stop(self) {
+        self.stop.cancel();
         join_all(self.running.into_values().map(Running::stop)).await;
     }
 }
 
 impl Running {
-    fn start(shared: Arc<Shared>, name: ResourceName, listing: Listing) -> Self {
+    fn start(
+        shared: Arc<Shared>,
+        name: ResourceName,
+        listing: Listing,
+        stop: CancellationToken,
+    ) -> Self {
         let (listing, heard) = watch::channel(Arc::new(listing));
-        let stop = CancellationToken::new();
         let context = Arc::new(pool::Context {
             shared,
             name,
