@@ -12,7 +12,7 @@ use serde::de::DeserializeOwned;
 use tracing::{debug, info, warn};
 
 /// Objects per page of the first list: bounds the memory that a list takes for a moment.
-const PAGE: u32 = 100;
+const PAGE: u32 = 25;
 
 /// Follows all objects of `api` that `selector` (a field selector, empty: all) lets through: each
 /// is trimmed, stored, and then shown to `seen`. Returns only if the stream ends, which it does

@@ -4,7 +4,6 @@
 //! (spec/multus.md, appendix C4). Two NADs with one network name share one list, or each would
 //! collect the other's addresses.
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use cni::config::NetworkList;
@@ -31,8 +30,14 @@ const WAIT: Duration = Duration::from_secs(1);
 /// Longest time of one plugin: ADDs wait for GC, and not for long.
 const PLUGIN: Duration = Duration::from_secs(10);
 
+/// The networks that are told, the default network first.
+struct Networks(Vec<Told>);
+
 /// A network and its valid attachments.
-type Networks = BTreeMap<String, (NetworkList, BTreeSet<Attachment>)>;
+struct Told {
+    network: NetworkList,
+    valid: Vec<Attachment>,
+}
 
 /// Serves GC.
 pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
@@ -48,14 +53,13 @@ pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
         }
         Err(error) => return Err(busy("lock out ADD and DEL", &error)),
     };
-    let ids: BTreeSet<&str> = valid.iter().map(|a| a.container_id.as_str()).collect();
+    let is_valid = |id: &str| valid.iter().any(|valid| valid.container_id == id);
     let mut problems = Vec::new();
     let mut unreadable = Vec::new();
-    let mut networks = Networks::new();
-    networks.insert(
-        default.name().to_owned(),
-        (default.clone(), valid.iter().cloned().collect()),
-    );
+    let mut networks = Networks(vec![Told {
+        network: default,
+        valid: valid.clone(),
+    }]);
     for id in session
         .journal
         .list(Shelf::Live)
@@ -63,11 +67,11 @@ pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
     {
         match session.journal.read(Shelf::Live, &id) {
             Ok(None) => {}
-            Ok(Some(record)) if ids.contains(id.as_str()) || !is_stale(&record, session) => {
-                protect(&mut networks, &id, &record.attachments);
+            Ok(Some(record)) if is_valid(&id) || !is_stale(&record, session) => {
+                networks.protect(&id, &record.attachments);
             }
             Ok(Some(record)) => problems.extend(collect(session, record)),
-            Err(error) if ids.contains(id.as_str()) => unreadable.push(cni::error::chain(&error)),
+            Err(error) if is_valid(&id) => unreadable.push(cni::error::chain(&error)),
             Err(error) => session.log().warn(&cni::error::chain(&error)),
         }
     }
@@ -82,28 +86,24 @@ pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
         match left {
             Ok(None) => {}
             Ok(Some(left)) if left.warnings.is_empty() => {
-                protect(&mut networks, &attachment.container_id, &left.entries);
+                networks.protect(&attachment.container_id, &left.entries);
             }
             Ok(Some(left)) => unreadable.extend(left.warnings),
             Err(error) => unreadable.push(cni::error::chain(&error)),
         }
     }
     if !unreadable.is_empty() {
-        networks.retain(|name, _| name == default.name());
+        networks.0.truncate(1);
         let words = unreadable.join(" / ");
         problems.push(format!(
             "secondary networks are not collected, a valid sandbox's record is unreadable: {words}"
         ));
     }
     let runtime = session.runtime_within(PLUGIN);
-    for (network, valid) in networks.values() {
-        let valid: Vec<_> = valid.iter().cloned().collect();
-        if let Err(error) = runtime.gc(network, &valid) {
-            problems.push(format!(
-                "collect network {}: {}",
-                network.name(),
-                cni::error::chain(&error)
-            ));
+    for told in &networks.0 {
+        if let Err(error) = runtime.gc(&told.network, &told.valid) {
+            let (name, cause) = (told.network.name(), cni::error::chain(&error));
+            problems.push(format!("collect network {name}: {cause}"));
         }
     }
     if problems.is_empty() {
@@ -116,20 +116,30 @@ pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
     ))
 }
 
-/// Adds a sandbox's attachments to the valid ones of their networks.
-fn protect(networks: &mut Networks, container_id: &str, entries: &[Entry]) {
-    for entry in entries {
-        let Ok(network) = NetworkList::parse(entry.config.get().as_bytes()) else {
-            continue;
-        };
-        let name = network.name().to_owned();
-        let (_, valid) = networks
-            .entry(name)
-            .or_insert_with(|| (network, BTreeSet::new()));
-        valid.insert(Attachment {
-            container_id: container_id.to_owned(),
-            ifname: entry.ifname.clone(),
-        });
+impl Networks {
+    /// Adds a sandbox's attachments to the valid ones of their networks.
+    fn protect(&mut self, container_id: &str, entries: &[Entry]) {
+        for entry in entries {
+            let Ok(network) = NetworkList::parse(entry.config.get().as_bytes()) else {
+                continue;
+            };
+            let attachment = Attachment {
+                container_id: container_id.to_owned(),
+                ifname: entry.ifname.clone(),
+            };
+            let known = self
+                .0
+                .iter_mut()
+                .find(|told| told.network.name() == network.name());
+            match known {
+                Some(told) if told.valid.contains(&attachment) => {}
+                Some(told) => told.valid.push(attachment),
+                None => self.0.push(Told {
+                    network,
+                    valid: vec![attachment],
+                }),
+            }
+        }
     }
 }
 

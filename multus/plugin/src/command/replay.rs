@@ -33,7 +33,7 @@ pub(super) fn replay(session: &Session<'_>) {
         Vec::new()
     });
     let mut records: Vec<_> = ids.iter().filter_map(|id| readable(session, id)).collect();
-    records.sort_by_key(|record| record.tried);
+    records.sort_unstable_by_key(|record| record.tried);
     for record in records {
         let id = record.container_id.clone();
         if LIMIT.saturating_sub(start.elapsed()) < SHORTEST {

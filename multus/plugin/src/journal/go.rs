@@ -146,7 +146,9 @@ pub fn cached(cni_dir: &Path, container_id: &str, ifname: &str) -> Result<Left, 
             device_info: None,
         });
     }
-    left.entries.sort_by_key(|entry| !entry.default);
+    if let Some(at) = left.entries.iter().position(|entry| entry.default) {
+        left.entries[..=at].rotate_right(1);
+    }
     Ok(left)
 }
 
