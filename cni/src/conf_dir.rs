@@ -161,7 +161,7 @@ fn files(dir: &Path, extensions: &[&str]) -> Result<Vec<PathBuf>, ConfDirError> 
             .is_some_and(|e| extensions.contains(&e))
             && path.is_file()
     });
-    paths.sort();
+    paths.sort_unstable();
     Ok(paths)
 }
 

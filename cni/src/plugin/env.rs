@@ -39,11 +39,10 @@ impl Env {
 impl<K: Into<OsString>, V: Into<OsString>> FromIterator<(K, V)> for Env {
     /// `std::env::vars_os().collect()` captures this process's environment.
     fn from_iter<I: IntoIterator<Item = (K, V)>>(vars: I) -> Self {
-        Self {
-            vars: vars
-                .into_iter()
-                .map(|(name, value)| (name.into(), value.into()))
-                .collect(),
+        let mut env = Self::default();
+        for (name, value) in vars {
+            env.set(name, value);
         }
+        env
     }
 }

@@ -198,7 +198,7 @@ impl Cache {
             .collect::<Result<_, _>>()
             .map_err(failed)?;
         names.retain(|name| !name.as_encoded_bytes().starts_with(b"."));
-        names.sort();
+        names.sort_unstable();
         let current = |name| match format::parse(&fs::read(self.results.join(name)).ok()?) {
             Ok(format::Parsed::Current(cached)) => Some(*cached),
             _ => None,
