@@ -89,7 +89,7 @@ pub enum Error {
         /// Attribute and value.
         attribute: String,
         /// The node's error; not a source, so that it is printed once.
-        refusal: NodeError,
+        refusal: Box<NodeError>,
     },
     /// A VF attribute was accepted and not carried out.
     #[error("set {attribute} on vf {index} of {pf}: accepted, but the driver still tells {told}")]
@@ -99,7 +99,7 @@ pub enum Error {
         /// Index of the VF.
         index: u32,
         /// The PF.
-        pf: Pf,
+        pf: Box<Pf>,
         /// What reading back gave.
         told: String,
     },

@@ -20,7 +20,6 @@ pub struct Record {
     /// [`FORMAT`].
     pub format: u32,
     /// Who has the VF: container and interface.
-    #[serde(flatten)]
     pub attachment: Attachment,
     /// Name of the network.
     pub network: String,

@@ -28,7 +28,7 @@ pub(super) fn set(
             attribute: refused
                 .or(wanted.first())
                 .map_or_else(String::new, ToString::to_string),
-            refusal,
+            refusal: Box::new(refusal),
         });
     }
     // Some drivers carry attributes out after they have answered.
@@ -51,7 +51,7 @@ pub(super) fn set(
         Some(attribute) => Err(Error::NotApplied {
             attribute: attribute.to_string(),
             index,
-            pf: pf.clone(),
+            pf: Box::new(pf.clone()),
             told: told(attribute, now.as_ref()),
         }),
     }

@@ -3,12 +3,12 @@
 use std::collections::BTreeMap;
 
 use cni::plugin::Attachment;
-use cni::raw::Object;
+use cni::raw::{Object, raw};
 use host::mac::MacAddress;
 use host::netlink::vf::{LinkState, Rate, VfAttribute, VfState, Vlan, VlanProtocol};
 use host::pci::PciAddress;
-use serde::Deserialize;
-use serde_json::{Value, json};
+use serde::{Deserialize, Serialize};
+use serde_json::value::RawValue;
 
 use crate::record::{FORMAT, Ipam, Mode, Netdev, Original, Phase, Record};
 
@@ -61,9 +61,9 @@ struct Kind {
     r#type: String,
 }
 
-#[derive(Deserialize)]
+/// The VF before, with the names and the order of the Go type.
+#[derive(Default, Serialize, Deserialize)]
 #[serde(rename_all = "PascalCase", default)]
-#[derive(Default)]
 struct Before {
     #[serde(rename = "HostIFName")]
     host_ifname: String,
@@ -168,82 +168,78 @@ fn state(before: &Before) -> VfState {
 
 /// The cache of a committed attachment.
 pub(super) fn write(record: &Record, config: &Object, facts: &Facts) -> String {
-    let mut cache: BTreeMap<&str, Value> = BTreeMap::new();
+    let mut cache: BTreeMap<&str, Box<RawValue>> = BTreeMap::new();
     // What the Go plugin writes for every key it knows, in the letter case it writes.
     for key in ["cniVersion", "name", "type"] {
-        cache.insert(key, value(config, key).unwrap_or_else(|| json!("")));
+        cache.insert(key, given(config, key).unwrap_or_else(|| raw("")));
     }
+    let has_vlan = given(config, "vlan").is_some();
     for key in ["vlan", "vlanQoS", "vlanProto", "min_tx_rate", "max_tx_rate"] {
-        cache.insert(key, value(config, key).unwrap_or(Value::Null));
-    }
-    if !cache["vlan"].is_null() {
-        let defaults = [("vlanQoS", json!(0)), ("vlanProto", json!("802.1q"))];
-        for (key, default) in defaults {
-            let given = cache.insert(key, default);
-            if let Some(given) = given.filter(|given| !given.is_null()) {
-                cache.insert(key, given);
-            }
-        }
+        let absent = || match key {
+            "vlanQoS" if has_vlan => raw(&0),
+            "vlanProto" if has_vlan => raw("802.1q"),
+            _ => raw(&()),
+        };
+        cache.insert(key, given(config, key).unwrap_or_else(absent));
     }
     for key in ["capabilities", "dns", "prevResult"] {
-        cache.extend(value(config, key).map(|value| (key, value)));
+        cache.extend(given(config, key).map(|value| (key, value)));
     }
     for key in ["spoofchk", "trust", "link_state", "logLevel", "logFile"] {
-        cache.extend(
-            value(config, key)
-                .filter(|value| *value != json!(""))
-                .map(|value| (key, value)),
-        );
+        let value = given(config, key).filter(|value| value.get() != "\"\"");
+        cache.extend(value.map(|value| (key, value)));
     }
+    let empty = || Object::new().to_raw();
     cache.insert(
         "runtimeConfig",
-        value(config, "runtimeConfig").unwrap_or_else(|| json!({})),
+        given(config, "runtimeConfig").unwrap_or_else(empty),
     );
-    cache.insert(
-        "ipam",
-        match &record.ipam {
-            Some(ipam) => json!({ "type": ipam.r#type }),
-            None => json!({}),
-        },
-    );
-    cache.insert("deviceID", json!(record.vf));
-    cache.insert("Master", json!(facts.pf_name));
-    cache.insert(
-        "MAC",
-        json!(facts.mac.map_or_else(String::new, |mac| mac.to_string())),
-    );
-    cache.insert("MTU", json!(facts.mtu));
-    cache.insert("VFID", json!(facts.index));
-    cache.insert("OrigVfState", before(record));
-    json!(cache).to_string()
+    let mut ipam = Object::new();
+    if let Some(used) = &record.ipam {
+        ipam.set_str("type", &used.r#type);
+    }
+    cache.insert("ipam", ipam.to_raw());
+    cache.insert("deviceID", raw(&record.vf));
+    cache.insert("Master", raw(&facts.pf_name));
+    cache.insert("MAC", raw(&text(facts.mac)));
+    cache.insert("MTU", raw(&facts.mtu));
+    cache.insert("VFID", raw(&facts.index));
+    cache.insert("OrigVfState", raw(&before(record)));
+    raw(&cache).get().to_owned()
 }
 
-fn value(config: &Object, key: &str) -> Option<Value> {
-    config.typed_folded(key).ok().flatten()
+/// The value as written; `null` is absent.
+fn given(config: &Object, key: &str) -> Option<Box<RawValue>> {
+    config
+        .get_folded(key)
+        .filter(|value| value.get() != "null")
+        .map(ToOwned::to_owned)
 }
 
-fn before(record: &Record) -> Value {
-    let state = record.original.attributes.as_ref();
-    let netdev = record.original.netdev.as_ref();
-    json!({
-        "HostIFName": netdev.map_or("", |netdev| netdev.name.as_str()),
-        "SpoofChk": state.is_none_or(|state| state.spoof_check.unwrap_or(true)),
-        "Trust": state.is_some_and(|state| state.trust.unwrap_or(false)),
-        "AdminMAC": state.map_or(MacAddress::ZERO, |state| state.mac),
-        "EffectiveMAC": netdev.and_then(|netdev| netdev.address).map_or_else(String::new, |mac| mac.to_string()),
-        "Vlan": state.map_or(0, |state| state.vlan.id),
-        "VlanQoS": state.map_or(0, |state| state.vlan.qos),
-        "VlanProto": state.map_or(0, |state| state.vlan.protocol.ethertype()),
-        "MinTxRate": state.map_or(0, |state| state.rate.min),
-        "MaxTxRate": state.map_or(0, |state| state.rate.max),
-        "LinkState": state.map_or(0, link_state_number),
-        "MTU": netdev.and_then(|netdev| netdev.mtu).unwrap_or_default(),
-    })
+fn before(record: &Record) -> Before {
+    let netdev = record.original.netdev.clone().unwrap_or_default();
+    let mut before = Before {
+        host_ifname: netdev.name,
+        effective_mac: text(netdev.address),
+        mtu: netdev.mtu.unwrap_or_default(),
+        ..Before::default()
+    };
+    if let Some(state) = &record.original.attributes {
+        before.spoof_chk = state.spoof_check.unwrap_or(true);
+        before.trust = state.trust.unwrap_or(false);
+        before.admin_mac = state.mac.to_string();
+        before.vlan = state.vlan.id.into();
+        before.vlan_qos = state.vlan.qos.into();
+        before.vlan_proto = state.vlan.protocol.ethertype().into();
+        (before.min_tx_rate, before.max_tx_rate) = (state.rate.min, state.rate.max);
+        let number = LINK_STATES
+            .iter()
+            .find(|(entry, _)| *entry == state.link_state);
+        before.link_state = number.map_or(0, |(_, number)| *number);
+    }
+    before
 }
 
-fn link_state_number(state: &VfState) -> i64 {
-    let number = LINK_STATES
-        .iter()
-        .find(|(entry, _)| *entry == state.link_state);
-    number.map_or(0, |(_, number)| *number)
+fn text(mac: Option<MacAddress>) -> String {
+    mac.map_or_else(String::new, |mac| mac.to_string())
 }
