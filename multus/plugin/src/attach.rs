@@ -70,6 +70,15 @@ pub fn prepare(attachments: &[Attachment]) -> Result<Vec<Ready<'_>>, Failure> {
     Ok(ready)
 }
 
+/// Fails if the interface of an attachment exists already. It is somebody else's, so nothing of this
+/// attachment must be undone then.
+pub fn check_interface(ready: &Ready<'_>, sandbox: &mut Sandbox) -> Result<(), Failure> {
+    let attachment = ready.attachment;
+    sandbox
+        .check_free(&attachment.ifname)
+        .map_err(|error| sandbox_failure(attachment, &error).of(&attachment.name))
+}
+
 /// ADD of one attachment. On an error the delegate may have done anything: DEL it.
 pub fn attach(
     ready: &Ready<'_>,
@@ -79,9 +88,6 @@ pub fn attach(
 ) -> Result<Attached, Failure> {
     let attachment = ready.attachment;
     let of = |failure: Failure| failure.of(&attachment.name);
-    sandbox
-        .check_free(&attachment.ifname)
-        .map_err(|error| of(sandbox_failure(attachment, &error)))?;
     if let Some(files) = &attachment.device_info
         && let Some(source) = &files.source
     {

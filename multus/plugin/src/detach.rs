@@ -53,7 +53,9 @@ pub fn detach(entries: &[Entry], place: &Place, runtime: &Runtime, log: Log) -> 
 }
 
 fn detach_one(entry: &Entry, place: &Place, runtime: &Runtime, log: Log) -> Result<(), Failure> {
-    match NetworkList::parse(entry.config.get().as_bytes()) {
+    let network = NetworkList::parse(entry.config.get().as_bytes())
+        .and_then(|network| network.check_name().map(|()| network));
+    match network {
         // No delegate can have been called with such a configuration, so there is nothing to undo.
         Err(error) => log.warn(&format!(
             "network {} on {} is passed over: its recorded configuration is unusable: {}",
