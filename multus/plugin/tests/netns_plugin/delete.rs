@@ -206,3 +206,34 @@ fn a_sandbox_of_go_multus_that_fails_is_recorded_as_ours() {
     node.call("DEL", &node.plain()).ok();
     assert!(left(&node).is_empty(), "{:?}", left(&node));
 }
+
+#[test]
+fn a_plugin_killed_between_two_delegates_leaves_a_record_from_which_del_cleans_up() {
+    let (node, _sandbox, _daemon) = planned(&three());
+    node.behave("one", "ADD", "kill -9 $PPID; exit 0\n");
+    let answer = node.call("ADD", &node.asking());
+    assert!(
+        !answer.success && answer.stdout.is_empty(),
+        "it was killed: {answer:?}"
+    );
+    node.forget_order();
+    node.call("DEL", &node.asking()).ok();
+    assert_eq!(node.order(), REVERSE);
+    assert!(left(&node).is_empty(), "{:?}", left(&node));
+}
+
+#[test]
+fn an_add_does_not_wait_long_for_another_command_on_its_sandbox() {
+    let (node, _sandbox, _daemon) = planned(&three());
+    let journal = multus_plugin::journal::Journal::new(&node.path("state"));
+    let other = journal
+        .lock_sandbox("c1", std::time::Duration::ZERO)
+        .unwrap();
+    let (code, msg, _) = node.call("ADD", &node.asking()).error();
+    assert_eq!(code, 11);
+    assert!(msg.contains("another command"), "{msg}");
+    assert!(node.order().is_empty());
+    node.call_for("c2", "ADD", &node.asking()).ok();
+    drop(other);
+    node.call("ADD", &node.asking()).ok();
+}
