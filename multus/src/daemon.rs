@@ -38,6 +38,9 @@ use crate::sources::Sources;
 /// Pause between attempts to read the API credentials.
 const RETRY: Duration = Duration::from_secs(5);
 
+/// How long the socket waits for the first lists of NADs and pods.
+const FIRST_LISTS: Duration = Duration::from_secs(1);
+
 /// Serves until SIGTERM or SIGINT. `in_cluster`: this process runs in a pod with a service account.
 pub async fn run(options: Options, config: Config, in_cluster: bool) -> anyhow::Result<()> {
     let (stop, stopped) = watch::channel(false);
@@ -89,7 +92,7 @@ async fn serve(
         sources: Sources {
             client: client.clone(),
             pods: Some(pods.clone()),
-            nads: Some(nads),
+            nads: Some(nads.clone()),
             nad_files: nad_files.clone(),
             kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
         },
@@ -103,7 +106,7 @@ async fn serve(
         let plain = PlainPods {
             service: Arc::clone(&service),
             outbox: queue,
-            pods,
+            pods: pods.clone(),
             cache: Cache::new(&options.runtime_cache_dir),
         };
         let (tell, changed) = mpsc::unbounded_channel();
@@ -111,6 +114,10 @@ async fn serve(
         follow_pods(&client, &node, pod_writer, tell);
         follow_nads(&client, nad_writer, nad_files, Arc::clone(&service));
         tokio::spawn(async move { events.send(&client, &node).await });
+        // Requests of the first moment would each ask the API server for what the lists are about to bring.
+        // An earlier daemon goes on serving until the socket is bound.
+        let listed = async { tokio::join!(nads.wait_until_ready(), pods.wait_until_ready()) };
+        let _in_time = tokio::time::timeout(FIRST_LISTS, listed).await;
     }
     let socket = Socket::bind(&socket_dir, Uid::effective()).context("listen")?;
     info!(socket = %socket.path().display(), "serving");
