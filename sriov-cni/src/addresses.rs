@@ -124,18 +124,13 @@ fn gateway(result: &AddResult, ours: usize, destination: &IpNet) -> Option<IpAdd
 }
 
 fn enable_ipv6(node: &mut dyn Node, pod: Place<'_>, name: &str) -> host::error::Result<()> {
-    for interface in ["lo", name] {
-        let key = ["net", "ipv6", "conf", interface, "disable_ipv6"];
-        // Writing restarts IPv6 on the interface, so only if needed.
-        if node.sysctl(pod, &key)? != "0" {
-            node.set_sysctl(pod, &key, "0")?;
-        }
-    }
-    node.set_sysctl(
-        pod,
-        &["net", "ipv6", "conf", name, "keep_addr_on_down"],
-        "1",
-    )
+    let key = |interface, key| ["net", "ipv6", "conf", interface, key];
+    let settings = [
+        (&key("lo", "disable_ipv6")[..], "0"),
+        (&key(name, "disable_ipv6")[..], "0"),
+        (&key(name, "keep_addr_on_down")[..], "1"),
+    ];
+    node.set_sysctls(pod, &settings)?.into_iter().collect()
 }
 
 /// A duplicate is an error; no carrier, or a kernel that takes longer, is not.

@@ -217,9 +217,13 @@ fn to_pod(node: &mut dyn Node, subject: &Subject<'_>, step: &Step, name: &str) -
 fn sysctls(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<()> {
     let pod = Place::Pod(pod(subject)?);
     let name = present(node, subject, pod, step)?.name;
-    let _ = node.set_sysctl(pod, &["net", "ipv4", "conf", &name, "arp_notify"], "1");
-    let _ = node.set_sysctl(pod, &["net", "ipv6", "conf", &name, "ndisc_notify"], "1");
-    let _ = node.set_sysctl(pod, &["net", "ipv6", "conf", &name, "optimistic_dad"], "1");
+    let key = |family, key| ["net", family, "conf", name.as_str(), key];
+    let keys = [
+        key("ipv4", "arp_notify"),
+        key("ipv6", "ndisc_notify"),
+        key("ipv6", "optimistic_dad"),
+    ];
+    let _outcomes = node.set_sysctls(pod, &keys.each_ref().map(|key| (key.as_slice(), "1")))?;
     Ok(())
 }
 

@@ -18,7 +18,7 @@ use host::testing::driver::FakeDriver;
 use host::testing::pf::FakePf;
 use nix::errno::Errno;
 
-use crate::node::{Found, Function, Node, Place};
+use crate::node::{Found, Function, Node, Place, Setting};
 
 pub(crate) const VF: &str = "0000:3b:02.1";
 pub(crate) const PF: &str = "0000:3b:00.0";
@@ -405,24 +405,22 @@ impl Node for &mut Machine {
         Ok(())
     }
 
-    fn sysctl(&mut self, place: Place<'_>, key: &[&str]) -> Result<String> {
+    fn set_sysctls(
+        &mut self,
+        place: Place<'_>,
+        settings: &[Setting<'_>],
+    ) -> Result<Vec<Result<()>>> {
         let Place::Pod(path) = place else {
-            return Ok("0".to_owned());
+            return Ok(Vec::new());
         };
-        Ok(self.pods[path]
-            .sysctls
-            .get(&key.join("/"))
-            .cloned()
-            .unwrap_or_else(|| "0".to_owned()))
-    }
-
-    fn set_sysctl(&mut self, place: Place<'_>, key: &[&str], value: &str) -> Result<()> {
-        self.changing(&format!("sysctl {}", key.join("/")))?;
-        if let Place::Pod(path) = place {
+        let mut outcomes = Vec::new();
+        for (key, value) in settings {
+            let key = key.join("/");
+            outcomes.push(self.changing(&format!("sysctl {key}")));
             let pod = self.pods.get_mut(path).unwrap();
-            pod.sysctls.insert(key.join("/"), value.to_owned());
+            pod.sysctls.insert(key, (*value).to_owned());
         }
-        Ok(())
+        Ok(outcomes)
     }
 
     fn addresses(&mut self, place: Place<'_>, index: u32) -> Result<Vec<Address>> {

@@ -64,6 +64,9 @@ pub struct Function {
     pub switchdev: bool,
 }
 
+/// A sysctl, one element per component because interface names may contain dots, and its value.
+pub type Setting<'a> = (&'a [&'a str], &'a str);
+
 /// Observation and change of the node. Indexes of links hold only in the place where they were read.
 pub trait Node {
     /// Identity of this boot.
@@ -105,11 +108,13 @@ pub trait Node {
     /// Removes alternative names.
     fn delete_alt_names(&mut self, place: Place<'_>, index: u32, names: &[&str]) -> Result<()>;
 
-    /// Reads a network sysctl of a namespace.
-    fn sysctl(&mut self, place: Place<'_>, key: &[&str]) -> Result<String>;
-
-    /// Writes a network sysctl of a namespace.
-    fn set_sysctl(&mut self, place: Place<'_>, key: &[&str], value: &str) -> Result<()>;
+    /// Makes network sysctls of a namespace have these values, in their order; one that has its value is not written,
+    /// because writing may restart things. One outcome per setting.
+    fn set_sysctls(
+        &mut self,
+        place: Place<'_>,
+        settings: &[Setting<'_>],
+    ) -> Result<Vec<Result<()>>>;
 
     /// Addresses of a link.
     fn addresses(

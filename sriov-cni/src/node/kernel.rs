@@ -18,7 +18,7 @@ use host::pci::PciAddress;
 use host::sysfs::Sysfs;
 use host::{boot, driver, netdev, sriov, sysctl};
 
-use super::{Found, Function, Node, Place};
+use super::{Found, Function, Node, Place, Setting};
 
 /// The kernel of this node.
 #[derive(Debug)]
@@ -74,18 +74,13 @@ impl Kernel {
             Place::Pod(path) => self.pod(path)?.namespace.watch(&[group]),
         }
     }
+}
 
-    fn inside<T: Send>(
-        &mut self,
-        place: Place<'_>,
-        work: impl FnOnce(&Path) -> Result<T> + Send,
-    ) -> Result<T> {
-        let proc = self.proc.clone();
-        match place {
-            Place::Host => work(&proc),
-            Place::Pod(path) => self.pod(path)?.namespace.run(|| work(&proc))?,
-        }
+fn ensure(proc: &Path, key: &[&str], value: &str) -> Result<()> {
+    if sysctl::read(proc, key)? == value {
+        return Ok(());
     }
+    sysctl::write(proc, key, value)
 }
 
 impl Node for Kernel {
@@ -181,12 +176,23 @@ impl Node for Kernel {
         self.netlink(place)?.delete_alt_names(index, names)
     }
 
-    fn sysctl(&mut self, place: Place<'_>, key: &[&str]) -> Result<String> {
-        self.inside(place, |proc| sysctl::read(proc, key))
-    }
-
-    fn set_sysctl(&mut self, place: Place<'_>, key: &[&str], value: &str) -> Result<()> {
-        self.inside(place, |proc| sysctl::write(proc, key, value))
+    fn set_sysctls(
+        &mut self,
+        place: Place<'_>,
+        settings: &[Setting<'_>],
+    ) -> Result<Vec<Result<()>>> {
+        let proc = self.proc.clone();
+        let set = || {
+            settings
+                .iter()
+                .map(|(key, value)| ensure(&proc, key, value))
+                .collect()
+        };
+        match place {
+            Place::Host => Ok(set()),
+            // One thread for all of them.
+            Place::Pod(path) => self.pod(path)?.namespace.run(set),
+        }
     }
 
     fn addresses(&mut self, place: Place<'_>, index: u32) -> Result<Vec<Address>> {

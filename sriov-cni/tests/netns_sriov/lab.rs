@@ -20,7 +20,7 @@ use host::testing::netns::own_netlink;
 use host::testing::pf::FakePf;
 use host::testing::sysfs::FakeSysfs;
 use sriov::node::kernel::Kernel;
-use sriov::node::{Found, Node, Place};
+use sriov::node::{Found, Node, Place, Setting};
 
 pub(crate) const VF: &str = "0000:3b:02.1";
 const ALIAS: &str = "the VF";
@@ -153,12 +153,12 @@ impl Node for &mut Lab {
         self.kernel.delete_alt_names(place, index, names)
     }
 
-    fn sysctl(&mut self, place: Place<'_>, key: &[&str]) -> Result<String> {
-        self.kernel.sysctl(place, key)
-    }
-
-    fn set_sysctl(&mut self, place: Place<'_>, key: &[&str], value: &str) -> Result<()> {
-        self.kernel.set_sysctl(place, key, value)
+    fn set_sysctls(
+        &mut self,
+        place: Place<'_>,
+        settings: &[Setting<'_>],
+    ) -> Result<Vec<Result<()>>> {
+        self.kernel.set_sysctls(place, settings)
     }
 
     fn addresses(&mut self, place: Place<'_>, index: u32) -> Result<Vec<Address>> {
