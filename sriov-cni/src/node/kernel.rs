@@ -134,6 +134,18 @@ impl Node for Kernel {
     }
 
     fn netdev(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>> {
+        if place == Place::Host {
+            // One question instead of a list of all links, of which a node with many pods has hundreds.
+            let names = netdev::names(&self.sysfs, vf)?;
+            let told = names
+                .first()
+                .map_or(Ok(None), |name| self.host.link_by_name(name))?;
+            let vf = vf.to_string();
+            if let Some(link) = told.filter(|link| link.parent_device.as_ref() == Some(&vf)) {
+                return Ok(Some(link));
+            }
+        }
+        // Sysfs may be another namespace's, an interface may be renamed meanwhile, an old kernel tells no parent.
         self.netlink(place)?.link_by_parent(vf)
     }
 
