@@ -200,6 +200,7 @@ fn multus() -> Value {
             "type": "multus",
             "capabilities": {"io.kubernetes.cri.pod-annotations": true},
             "clusterNetwork": "/etc/cni/net.d/10-bridge.conflist",
+            "delegateTimeoutSeconds": 10,
             "logLevel": "debug",
             "logToStderr": true,
         }],

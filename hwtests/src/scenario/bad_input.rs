@@ -173,7 +173,7 @@ async fn cases(node: &Node) -> Result<Vec<Case>> {
             "VF without driver",
             "driverless",
             Some((None, sriov("driverless", &json!({"deviceID": no_driver(node)})))),
-            &[no_driver(node), "driver"],
+            &[no_driver(node), "bound to no driver"],
         ),
         with_device("VLAN 4095", "vlan-4095", sriov("vlan-4095", &json!({"vlan": 4095})), &["4095"]),
         with_device(
@@ -268,5 +268,11 @@ async fn restore(node: &Node, cases: &[Case]) -> Result<String> {
     fs::write("/sys/bus/pci/drivers_probe", vf).context("bind the VF again")?;
     wait_for("the VF's interface", || Ok(interface_of(vf)?.is_some()))?;
     crate::guest::shell::run("udevadm", ["settle"])?;
+    // The driver makes up an address whenever it takes a VF.
+    let before = &node.baseline[vf];
+    crate::guest::shell::ip(&format!(
+        "link set dev {} address {}",
+        before.interface, before.mac
+    ))?;
     all_is_back(node)
 }
