@@ -70,11 +70,9 @@ pub fn apply(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<
         }
         Step::HostUp => change(node, subject, Place::Host, step, &up())?,
         Step::Up => change(node, subject, Place::Pod(pod(subject)?), step, &up())?,
-        Step::DropAltNames(names) => {
-            let link = present(node, subject, Place::Host, step)?;
-            let names: Vec<_> = names.iter().map(String::as_str).collect();
-            let dropped = node.delete_alt_names(Place::Host, link.index, &names);
-            dropped.map_err(|source| netdev_error(subject, step, source))?;
+        Step::DropAltNames(names) => drop_alt_names(node, subject, Place::Host, step, names)?,
+        Step::DropAltNamesInPod(names) => {
+            drop_alt_names(node, subject, Place::Pod(pod(subject)?), step, names)?;
         }
         Step::AddAltNames(names) => {
             let link = present(node, subject, Place::Host, step)?;
@@ -211,6 +209,19 @@ fn to_pod(node: &mut dyn Node, subject: &Subject<'_>, step: &Step, name: &str) -
         vf: subject.vf,
         told: format!("name {}", moved.name),
     })
+}
+
+fn drop_alt_names(
+    node: &mut dyn Node,
+    subject: &Subject<'_>,
+    place: Place<'_>,
+    step: &Step,
+    names: &[String],
+) -> Result<()> {
+    let link = present(node, subject, place, step)?;
+    let names: Vec<_> = names.iter().map(String::as_str).collect();
+    let dropped = node.delete_alt_names(place, link.index, &names);
+    dropped.map_err(|source| netdev_error(subject, step, source))
 }
 
 /// Missing sysctls (no IPv6, an old kernel) are no failure.

@@ -2,6 +2,7 @@
 
 use std::path::Path;
 
+use host::netlink::link::Link;
 use host::pci::PciAddress;
 
 use crate::error::{Error, Result, own_code};
@@ -76,30 +77,50 @@ pub fn before_undo(
         return Ok(undo::Observed::default());
     };
     let attributes = node.attributes(&function.pf, function.index)?;
-    let mut netdev = None;
-    let mut name_is_taken = false;
-    if let Some(original) = &record.original.netdev {
-        if let Some(pod) = pod {
-            netdev = node
-                .netdev(Place::Pod(pod), record.vf)?
-                .map(|link| (undo::Whereabouts::Pod, link));
-        }
-        if netdev.is_none() {
-            netdev = node
-                .netdev(Place::Host, record.vf)?
-                .map(|link| (undo::Whereabouts::Host, link));
-        }
-        if let Some((place, link)) = &netdev {
-            let holder = node.link_by_name(Place::Host, &original.name)?;
-            name_is_taken = holder.is_some_and(|holder| {
-                *place == undo::Whereabouts::Pod || holder.index != link.index
-            });
-        }
-    }
-    Ok(undo::Observed {
+    let mut observed = undo::Observed {
         function: Some(function),
         attributes,
-        netdev: netdev.map(|(place, link)| (place, Netdev::from(&link))),
-        name_is_taken,
-    })
+        ..undo::Observed::default()
+    };
+    if let Some(original) = &record.original.netdev {
+        let in_pod = match pod {
+            Some(pod) => node.netdev(Place::Pod(pod), record.vf)?,
+            None => None,
+        };
+        match in_pod {
+            Some(link) => in_the_pod(node, &original.name, &link, &mut observed)?,
+            None => on_the_host(node, &original.name, record.vf, &mut observed)?,
+        }
+    }
+    Ok(observed)
+}
+
+fn in_the_pod(
+    node: &mut dyn Node,
+    name: &str,
+    link: &Link,
+    observed: &mut undo::Observed,
+) -> Result<()> {
+    observed.name_is_taken = node.link_by_name(Place::Host, name)?.is_some();
+    for name in &link.alt_names {
+        if node.link_by_name(Place::Host, name)?.is_some() {
+            observed.alt_names_taken.push(name.clone());
+        }
+    }
+    observed.netdev = Some((undo::Whereabouts::Pod, Netdev::from(link)));
+    Ok(())
+}
+
+fn on_the_host(
+    node: &mut dyn Node,
+    name: &str,
+    vf: PciAddress,
+    observed: &mut undo::Observed,
+) -> Result<()> {
+    if let Some(link) = node.netdev(Place::Host, vf)? {
+        let holder = node.link_by_name(Place::Host, name)?;
+        observed.name_is_taken = holder.is_some_and(|holder| holder.index != link.index);
+        observed.netdev = Some((undo::Whereabouts::Host, Netdev::from(&link)));
+    }
+    Ok(())
 }

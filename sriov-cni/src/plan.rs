@@ -65,6 +65,7 @@ pub fn plan(config: &Config, observed: &Observed, ifname: &str) -> Result<Plan> 
         let dropped: Vec<_> = netdev
             .alt_names
             .iter()
+            .flatten()
             .filter(in_the_way)
             .cloned()
             .collect();

@@ -107,7 +107,7 @@ pub struct Netdev {
     pub name: String,
     /// Alternative names.
     #[serde(default)]
-    pub alt_names: Vec<String>,
+    pub alt_names: Option<Vec<String>>,
     /// Hardware address.
     pub address: Option<MacAddress>,
     /// Address burnt into the device.
@@ -145,7 +145,7 @@ impl From<&Link> for Netdev {
     fn from(link: &Link) -> Self {
         Self {
             name: link.name.clone(),
-            alt_names: link.alt_names.clone(),
+            alt_names: Some(link.alt_names.clone()),
             address: link.address,
             permanent_address: link.permanent_address,
             mtu: Some(link.mtu),

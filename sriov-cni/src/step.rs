@@ -19,8 +19,11 @@ pub enum Step {
     /// Write the all-zero address through the PF, so that the VF may change its own. Drivers that have no such state
     /// refuse; that is no error.
     ClearPfAddress,
-    /// Remove alternative names that are in the way in the pod.
+    /// Remove alternative names on the host: those in the way in the pod, or those that were not there before.
     DropAltNames(Vec<String>),
+    /// Remove alternative names in the pod: those that it did not have before, and those that the host has given to
+    /// others, because both could be in the way of the move.
+    DropAltNamesInPod(Vec<String>),
     /// Move the interface into the pod and rename it.
     ToPod(String),
     /// Make the interface announce itself when its address changes, and use new IPv6 addresses at once.
@@ -95,7 +98,7 @@ impl fmt::Display for Step {
                 Ok(())
             }
             Self::ClearPfAddress => f.write_str("clear the PF's address of"),
-            Self::DropAltNames(names) => {
+            Self::DropAltNames(names) | Self::DropAltNamesInPod(names) => {
                 write!(f, "remove alternative names {} of", names.join(", "))
             }
             Self::ToPod(name) => write!(f, "move to the pod as {name}"),

@@ -21,6 +21,8 @@ pub struct Observed {
     pub netdev: Option<(Whereabouts, Netdev)>,
     /// Another link of the host has the interface's original name.
     pub name_is_taken: bool,
+    /// Those of the interface's alternative names that other links of the host have, while it is in the pod.
+    pub alt_names_taken: Vec<String>,
 }
 
 /// Where the interface is.
@@ -75,6 +77,25 @@ pub fn plan(record: &Record, observed: &Observed, progress: Progress) -> Vec<Ste
         let moves = *place == Whereabouts::Pod;
         goes_down = moves
             || (now.up == Some(true) && (change.name.is_some() || now.address != original.address));
+        // Pods add names, and so does udev to an interface that comes back from a dying namespace, among them the very
+        // name that it is to get back.
+        let foreign = |name: &&String| match &original.alt_names {
+            _ if observed.alt_names_taken.contains(name) => true,
+            Some(known) => !known.contains(name),
+            None => **name == original.name,
+        };
+        let foreign: Vec<_> = now
+            .alt_names
+            .iter()
+            .flatten()
+            .filter(foreign)
+            .cloned()
+            .collect();
+        match (foreign.is_empty(), moves) {
+            (true, _) => {}
+            (false, true) => steps.push(Step::DropAltNamesInPod(foreign)),
+            (false, false) => steps.push(Step::DropAltNames(foreign)),
+        }
         if moves {
             steps.push(Step::ToHost(change));
         } else {
@@ -95,10 +116,12 @@ pub fn plan(record: &Record, observed: &Observed, progress: Progress) -> Vec<Ste
         steps.push(Step::Attributes(attributes));
     }
     if let Some((original, (_, now))) = netdev {
+        let has = |name: &String| now.alt_names.iter().flatten().any(|other| other == name);
         let lost: Vec<_> = original
             .alt_names
             .iter()
-            .filter(|name| !now.alt_names.contains(name))
+            .flatten()
+            .filter(|name| !has(name))
             .cloned()
             .collect();
         if !lost.is_empty() && !progress.alt_names {

@@ -322,3 +322,30 @@ fn an_interface_that_was_up_on_the_host_is_up_again() {
     world.del("c1", NETNS).unwrap();
     assert_eq!(world.machine.baseline(), before);
 }
+
+#[test]
+fn names_that_pods_and_udev_gave_the_interface_do_not_keep_it_from_its_own() {
+    let mut world = World::igb();
+    let before = world.machine.baseline();
+    world.add("c1", NETNS, &all()).unwrap();
+    let add_name = |world: &mut World| {
+        let link = world.machine.link.as_mut().unwrap();
+        link.alt_names.push("ens1f0v1".to_owned());
+    };
+    // A pod with NET_ADMIN.
+    add_name(&mut world);
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before.clone(), vec![])
+    );
+    // udev, when the kernel gives it back.
+    world.add("c1", NETNS, &all()).unwrap();
+    world.machine.kill_pod(NETNS);
+    add_name(&mut world);
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}
