@@ -101,7 +101,8 @@ impl Hardware {
         Ok(Self { pfs })
     }
 
-    /// Binds a VF to vfio-pci through `driver_override`.
+    /// Binds a VF to vfio-pci through `driver_override`, and resets it: vfio-pci does so at each first open and last
+    /// close, and igb then forgets the address that igbvf had made up. A baseline from before would never come back.
     ///
     /// # Errors
     /// When a write is refused, or another driver holds the VF afterwards.
@@ -116,7 +117,7 @@ impl Hardware {
         if driver != "vfio-pci" {
             bail!("VF {vf} is bound to {driver}, wanted vfio-pci");
         }
-        Ok(())
+        fs::write(device.join("reset"), "1").with_context(|| format!("reset VF {vf}"))
     }
 
     /// The state of every VF by PCI address.

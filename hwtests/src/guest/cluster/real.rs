@@ -14,10 +14,12 @@ use super::{Client, KUBELET_ROOT, NODE};
 use crate::guest::{
     containerd,
     service::Service,
-    shell::run,
+    shell::{ip, run},
 };
 
 const API: &str = "https://127.0.0.1:6443";
+/// Address of the node, on an interface of its own: neither server takes a loopback address for one.
+const NODE_IP: &str = "10.99.0.1";
 /// A token per identity; the lab's network is the machine itself.
 const TOKENS: &str = "\
 lab-admin,admin,admin,\"system:masters\"
@@ -51,6 +53,9 @@ impl Real {
             assets: assets.to_owned(),
             services: Vec::new(),
         };
+        ip("link add node0 type dummy")?;
+        ip(&format!("address add {NODE_IP}/24 dev node0"))?;
+        ip("link set node0 up")?;
         real.write_files()?;
         real.start_etcd(logs)?;
         real.start_api(logs).await?;
@@ -113,6 +118,7 @@ impl Real {
         let words = [
             "--etcd-servers=http://127.0.0.1:2379".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
+            format!("--advertise-address={NODE_IP}"),
             "--secure-port=6443".to_owned(),
             format!("--cert-dir={}", self.file("certs")),
             format!("--token-auth-file={}", self.file("tokens.csv")),
@@ -146,7 +152,7 @@ impl Real {
             format!("--root-dir={KUBELET_ROOT}"),
             format!("--cert-dir={}", self.file("kubelet-certs")),
             format!("--hostname-override={NODE}"),
-            "--node-ip=127.0.0.1".to_owned(),
+            format!("--node-ip={NODE_IP}"),
             "--v=2".to_owned(),
         ];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
