@@ -12,7 +12,7 @@ use ipnet::IpNet;
 use crate::apply::{self, Subject};
 use crate::error::{Error, Result};
 use crate::log::Log;
-use crate::node::{Node, Place};
+use crate::node::{Node, Place, Setting};
 use crate::step::Step;
 
 /// How long duplicate address detection may take where a gateway needs the address at once.
@@ -61,14 +61,32 @@ pub fn apply(
     if own.iter().any(|ip| ip.address.addr().is_ipv6()) {
         enable_ipv6(node, pod, &link.name).map_err(failed("enable IPv6".to_owned()))?;
     }
+    // Usable at once, while detection goes on: the pod does not start a second or two later (plugins#680).
+    let new = |net| NewAddress {
+        net,
+        detection: Detection::Optimistic,
+    };
     for ip in &own {
-        // Usable at once, while detection goes on: the pod does not start a second or two later (plugins#680).
-        let address = NewAddress {
-            net: ip.address,
-            detection: Detection::Optimistic,
-        };
-        let added = node.add_address(pod, link.index, address);
+        let added = node.add_address(pod, link.index, new(ip.address));
         added.map_err(failed(format!("add address {}", ip.address)))?;
+    }
+    let there = node
+        .addresses(pod, link.index)
+        .map_err(failed("read addresses".to_owned()))?;
+    for ip in &own {
+        let step = || failed(format!("add address {}", ip.address));
+        match there.iter().find(|address| address.net == ip.address) {
+            None => return Err(step()(absent(&ip.address))),
+            // Nobody can have answered yet: it was our own advertisement, given back late by the NIC. Detection starts
+            // anew, and finds a real duplicate again.
+            Some(address) if address.duplicate => {
+                node.delete_address(pod, link.index, ip.address)
+                    .map_err(step())?;
+                node.add_address(pod, link.index, new(ip.address))
+                    .map_err(step())?;
+            }
+            Some(_) => {}
+        }
     }
     let has_gateway = own
         .iter()
@@ -126,11 +144,24 @@ fn gateway(result: &AddResult, ours: usize, destination: &IpNet) -> Option<IpAdd
 fn enable_ipv6(node: &mut dyn Node, pod: Place<'_>, name: &str) -> host::error::Result<()> {
     let key = |interface, key| ["net", "ipv6", "conf", interface, key];
     let settings = [
-        (&key("lo", "disable_ipv6")[..], "0"),
-        (&key(name, "disable_ipv6")[..], "0"),
-        (&key(name, "keep_addr_on_down")[..], "1"),
+        (key("lo", "disable_ipv6"), "0", true),
+        (key(name, "disable_ipv6"), "0", true),
+        (key(name, "keep_addr_on_down"), "1", false),
     ];
+    let settings = settings.each_ref().map(|(key, value, restarts)| Setting {
+        key,
+        value,
+        restarts: *restarts,
+    });
     node.set_sysctls(pod, &settings)?.into_iter().collect()
+}
+
+fn absent(net: &IpNet) -> NodeError {
+    NodeError::State {
+        object: net.to_string(),
+        problem: "accepted, but it is not there".to_owned(),
+        kind: Kind::Other,
+    }
 }
 
 /// A duplicate is an error; no carrier, or a kernel that takes longer, is not.

@@ -10,7 +10,7 @@ use host::netlink::vf::VfAttribute;
 use host::pci::PciAddress;
 
 use crate::error::{Error, Result};
-use crate::node::{Function, Node, Place};
+use crate::node::{Function, Node, Place, Setting};
 use crate::step::Step;
 
 pub(crate) mod attributes;
@@ -81,7 +81,7 @@ pub fn apply(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<
             added.map_err(|source| netdev_error(subject, step, source))?;
         }
         Step::Sysctls => sysctls(node, subject, step)?,
-        Step::Allocate | Step::Addresses | Step::Commit | Step::Announce => {}
+        Step::Allocate | Step::Advertise | Step::Addresses | Step::Commit | Step::Announce => {}
     }
     Ok(Lesson::None)
 }
@@ -234,7 +234,12 @@ fn sysctls(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<()
         key("ipv6", "ndisc_notify"),
         key("ipv6", "optimistic_dad"),
     ];
-    let _outcomes = node.set_sysctls(pod, &keys.each_ref().map(|key| (key.as_slice(), "1")))?;
+    let settings = keys.each_ref().map(|key| Setting {
+        key,
+        value: "1",
+        restarts: false,
+    });
+    let _outcomes = node.set_sysctls(pod, &settings)?;
     Ok(())
 }
 

@@ -46,6 +46,8 @@ pub(crate) struct Machine {
     pub(crate) crash_at: Option<usize>,
     /// Errno for the change whose text starts so, once.
     pub(crate) refuse: Option<(String, Errno)>,
+    /// The NIC gives back what the VF sends to everyone, and it arrives when the addresses are there.
+    pub(crate) reflects: bool,
     /// The next move into a pod fails after the link has moved, as the kernel's do when the new name is refused.
     pub(crate) late_failure: bool,
     /// The interface comes back from a dying namespace when it is waited for.
@@ -111,6 +113,7 @@ impl Machine {
             changes: Vec::new(),
             crash_at: None,
             refuse: None,
+            reflects: false,
             late_failure: false,
             comes_back: true,
             next_index: 40,
@@ -414,7 +417,7 @@ impl Node for &mut Machine {
             return Ok(Vec::new());
         };
         let mut outcomes = Vec::new();
-        for (key, value) in settings {
+        for Setting { key, value, .. } in settings {
             let key = key.join("/");
             outcomes.push(self.changing(&format!("sysctl {key}")));
             let pod = self.pods.get_mut(path).unwrap();
@@ -433,7 +436,7 @@ impl Node for &mut Machine {
             broadcast: None,
             tentative: false,
             optimistic: false,
-            duplicate: false,
+            duplicate: self.reflects && address.net.addr().is_ipv6(),
             scope: 0,
         };
         Ok(self.pods[path].addresses.iter().map(told).collect())
@@ -443,6 +446,16 @@ impl Node for &mut Machine {
         self.changing(&format!("add address {}", address.net))?;
         if let Place::Pod(path) = place {
             self.pods.get_mut(path).unwrap().addresses.push(address);
+        }
+        Ok(())
+    }
+
+    fn delete_address(&mut self, place: Place<'_>, _index: u32, net: ipnet::IpNet) -> Result<()> {
+        self.changing(&format!("delete address {net}"))?;
+        if let Place::Pod(path) = place {
+            let pod = self.pods.get_mut(path).unwrap();
+            pod.addresses.retain(|address| address.net != net);
+            self.reflects = false;
         }
         Ok(())
     }

@@ -5,6 +5,7 @@
 //! a power cut erases the state of the VFs too (design §3). All access is under the VF's lock.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use cni::plugin::Attachment;
 use host::error::{Error, Kind, Result};
@@ -52,6 +53,19 @@ impl Ledger {
         let path = self.records.join("probe");
         file::write(&path, b"", file::PRIVATE, Durability::Process)?;
         file::remove(&path).map(drop)
+    }
+
+    /// Removes temporary files that killed processes left more than `age` ago, the Go formats' included.
+    pub fn sweep(&self, age: Duration) -> Result<()> {
+        let state = self.records.parent();
+        let directories = [Some(&*self.records), Some(&*self.vfs), state];
+        for directory in directories.into_iter().flatten() {
+            file::remove_temporary(directory, age)?;
+        }
+        if let Some(state) = state {
+            file::remove_temporary(&state.join("pci"), age)?;
+        }
+        Ok(())
     }
 
     /// The record of an attachment.

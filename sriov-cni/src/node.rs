@@ -17,6 +17,7 @@ use host::netlink::route::Route;
 use host::netlink::vf::{Pf, VfAttribute, VfState};
 use host::netns::Identity;
 use host::pci::PciAddress;
+use ipnet::IpNet;
 
 /// The network namespace that an operation is about.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -64,8 +65,16 @@ pub struct Function {
     pub switchdev: bool,
 }
 
-/// A sysctl, one element per component because interface names may contain dots, and its value.
-pub type Setting<'a> = (&'a [&'a str], &'a str);
+/// A network sysctl and the value it is to have.
+#[derive(Debug, Clone, Copy)]
+pub struct Setting<'a> {
+    /// One element per component, because interface names may contain dots.
+    pub key: &'a [&'a str],
+    /// The value.
+    pub value: &'a str,
+    /// Not written if it has its value already, because writing restarts something.
+    pub restarts: bool,
+}
 
 /// Observation and change of the node. Indexes of links hold only in the place where they were read.
 pub trait Node {
@@ -108,8 +117,7 @@ pub trait Node {
     /// Removes alternative names.
     fn delete_alt_names(&mut self, place: Place<'_>, index: u32, names: &[&str]) -> Result<()>;
 
-    /// Makes network sysctls of a namespace have these values, in their order; one that has its value is not written,
-    /// because writing may restart things. One outcome per setting.
+    /// Makes network sysctls of a namespace have these values, in their order. One outcome per setting.
     fn set_sysctls(
         &mut self,
         place: Place<'_>,
@@ -125,6 +133,9 @@ pub trait Node {
 
     /// Adds an address.
     fn add_address(&mut self, place: Place<'_>, index: u32, address: NewAddress) -> Result<()>;
+
+    /// Removes an address.
+    fn delete_address(&mut self, place: Place<'_>, index: u32, net: IpNet) -> Result<()>;
 
     /// Waits until no address of the link is tentative, at most `within`.
     fn await_addresses(&mut self, place: Place<'_>, index: u32, within: Duration) -> Result<Dad>;

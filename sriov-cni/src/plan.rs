@@ -77,7 +77,7 @@ pub fn plan(config: &Config, observed: &Observed, ifname: &str) -> Result<Plan> 
     if config.network.ipam.is_some() {
         steps.push(Step::Allocate);
         if netdev.is_some() {
-            steps.push(Step::Addresses);
+            steps.extend([Step::Advertise, Step::Addresses]);
         }
     }
     steps.push(Step::Commit);

@@ -32,11 +32,14 @@ pub enum Step {
     Up,
     /// Ask the IPAM plugin for addresses.
     Allocate,
+    /// Tell the neighbours of the IPv6 addresses, before they are there: a NIC that gives its VF back what it sends to
+    /// everyone would otherwise make the kernel believe that a tentative address is another node's (seen on igb).
+    Advertise,
     /// Apply addresses and routes in the pod.
     Addresses,
     /// Write the files that end the attachment's birth.
     Commit,
-    /// Tell the neighbours.
+    /// Tell the neighbours of the IPv4 addresses.
     Announce,
     /// Move the interface to the host and give it back its properties.
     ToHost(Properties),
@@ -105,6 +108,7 @@ impl fmt::Display for Step {
             Self::Sysctls => f.write_str("set sysctls of"),
             Self::Up => f.write_str("set up"),
             Self::Allocate => f.write_str("allocate addresses for"),
+            Self::Advertise => f.write_str("advertise"),
             Self::Addresses => f.write_str("apply addresses to"),
             Self::Commit => f.write_str("commit"),
             Self::Announce => f.write_str("announce"),

@@ -1,5 +1,6 @@
 //! ADD: observe, plan, record, apply; anything that fails is undone (spec/sriov-cni.md §2).
 
+use std::net::IpAddr;
 use std::path::Path;
 use std::time::Duration;
 
@@ -172,7 +173,8 @@ impl Context<'_> {
                 }
                 Step::Addresses => addresses::apply(self.node, &subject, &result, ours, &self.log)?,
                 Step::Commit => self.commit(config, observed, record, &mut result, ours)?,
-                Step::Announce => self.announce(&subject, &result, ours),
+                Step::Advertise => self.announce(&subject, &result, ours, IpAddr::is_ipv6),
+                Step::Announce => self.announce(&subject, &result, ours, IpAddr::is_ipv4),
                 Step::TryOwnAddress(mac) => {
                     self.try_own_address(&subject, observed, record, *mac)?;
                 }
@@ -280,11 +282,20 @@ impl Context<'_> {
     }
 
     /// Announcements are a courtesy to the neighbours: failures are logged.
-    fn announce(&mut self, subject: &Subject<'_>, result: &AddResult, ours: usize) {
+    fn announce(
+        &mut self,
+        subject: &Subject<'_>,
+        result: &AddResult,
+        ours: usize,
+        family: fn(&IpAddr) -> bool,
+    ) {
         let call = self.call;
         let pod = Path::new(&call.netns);
         let own = result.ips.iter().filter(|ip| ip.interface == Some(ours));
-        let addresses: Vec<_> = own.map(|ip| ip.address.addr()).collect();
+        let addresses: Vec<_> = own.map(|ip| ip.address.addr()).filter(family).collect();
+        if addresses.is_empty() {
+            return;
+        }
         let Ok(Some(link)) = self.node.netdev(Place::Pod(pod), subject.vf) else {
             return;
         };

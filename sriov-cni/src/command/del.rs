@@ -1,6 +1,7 @@
 //! DEL: gives back what the record says, whatever became of pod, namespace and interface (spec/sriov-cni.md §3.1).
 
 use std::path::Path;
+use std::time::Duration;
 
 use cni::plugin::Invocation;
 
@@ -10,6 +11,9 @@ use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::record::Record;
 use crate::site::Site;
+
+/// Writing a file takes far less; an older temporary file is a killed process's.
+const LEFT_BEHIND: Duration = Duration::from_secs(10);
 
 /// Takes the VF back. Succeeds if there is nothing left to take, and if what is left can only be done later.
 pub fn del(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
@@ -24,6 +28,8 @@ pub fn del(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
 
 impl Context<'_> {
     fn del(&mut self) -> Result<()> {
+        // A courtesy to the disk, not worth an error.
+        let _ = self.ledger.sweep(LEFT_BEHIND);
         let attachment = self.attachment();
         let Some(record) = self.record(&attachment)? else {
             return self.del_unknown();
@@ -55,22 +61,37 @@ impl Context<'_> {
         self.deallocate_unknown()
     }
 
-    /// A Go DEL that failed half way leaves the VF's file without a cache (K3).
+    /// An ADD killed before its record was written leaves the VF's file in the ledger, and a Go DEL that failed half
+    /// way leaves the VF's file without a cache (K3).
     fn forget_owner_without_cache(&mut self) -> Result<()> {
         let id: Option<String> = self.call.config.typed_folded("deviceID").ok().flatten();
         let Some(vf) = id.and_then(|id| id.parse().ok()) else {
             return Ok(());
         };
-        let netns = Path::new(&self.call.netns);
-        let noted = self.files.owner(vf).map_err(Error::State)?;
-        if self.call.netns.is_empty() || noted.as_deref() != Some(netns) {
+        let is_ours = |context: &Self| -> host::error::Result<(bool, bool)> {
+            let noted = context
+                .files
+                .owner(vf)?
+                .filter(|_| !context.call.netns.is_empty());
+            Ok((
+                context.ledger.holder(vf)? == Some(context.attachment()),
+                noted.as_deref() == Some(Path::new(&context.call.netns)),
+            ))
+        };
+        if is_ours(self).map_err(Error::State)? == (false, false) {
             return Ok(());
         }
         let _lock = self.lock(vf, self.site.del_lock)?;
-        let is_recorded = matches!(self.ledger.of_vf(vf), Ok(crate::ledger::Entry::Record(_)));
-        if is_recorded || !self.files.records_of(vf).map_err(Error::State)?.is_empty() {
-            return Ok(());
+        let (in_ledger, in_file) = is_ours(self).map_err(Error::State)?;
+        if in_ledger {
+            self.ledger
+                .leave(vf, &self.attachment())
+                .map_err(Error::State)?;
         }
-        self.files.remove_owner(vf).map_err(Error::State)
+        let is_recorded = matches!(self.ledger.of_vf(vf), Ok(crate::ledger::Entry::Record(_)));
+        if in_file && !is_recorded && self.files.records_of(vf).map_err(Error::State)?.is_empty() {
+            self.files.remove_owner(vf).map_err(Error::State)?;
+        }
+        Ok(())
     }
 }

@@ -16,6 +16,8 @@ use host::netlink::watch::{Group, Watch};
 use host::netns::{Identity, NetNs};
 use host::pci::PciAddress;
 use host::sysfs::Sysfs;
+use ipnet::IpNet;
+
 use host::{boot, driver, netdev, sriov, sysctl};
 
 use super::{Found, Function, Node, Place, Setting};
@@ -27,6 +29,8 @@ pub struct Kernel {
     proc: PathBuf,
     host: Netlink,
     pods: BTreeMap<PathBuf, Pod>,
+    /// Where an interface was seen last, so that it is asked for and not searched: VF, pod if not on the host, index.
+    seen: Option<(PciAddress, Option<PathBuf>, u32)>,
 }
 
 #[derive(Debug)]
@@ -44,6 +48,7 @@ impl Kernel {
             proc: proc.into(),
             host: Netlink::open()?,
             pods: BTreeMap::new(),
+            seen: None,
         })
     }
 
@@ -61,6 +66,21 @@ impl Kernel {
         Ok(self.pods.get_mut(path).expect("the pod was opened"))
     }
 
+    fn search(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>> {
+        if place == Place::Host {
+            // One question instead of a list of all links, of which a node with many pods has hundreds.
+            let names = netdev::names(&self.sysfs, vf)?;
+            let told = names
+                .first()
+                .map_or(Ok(None), |name| self.host.link_by_name(name))?;
+            if let Some(link) = told.filter(|link| is_of(link, vf)) {
+                return Ok(Some(link));
+            }
+        }
+        // Sysfs may be another namespace's, an interface may be renamed meanwhile, an old kernel tells no parent.
+        self.netlink(place)?.link_by_parent(vf)
+    }
+
     fn netlink(&mut self, place: Place<'_>) -> Result<&mut Netlink> {
         match place {
             Place::Host => Ok(&mut self.host),
@@ -76,11 +96,17 @@ impl Kernel {
     }
 }
 
-fn ensure(proc: &Path, key: &[&str], value: &str) -> Result<()> {
-    if sysctl::read(proc, key)? == value {
+fn is_of(link: &Link, vf: PciAddress) -> bool {
+    link.parent_device
+        .as_ref()
+        .is_some_and(|parent| *parent == vf.to_string())
+}
+
+fn ensure(proc: &Path, setting: &Setting<'_>) -> Result<()> {
+    if setting.restarts && sysctl::read(proc, setting.key)? == setting.value {
         return Ok(());
     }
-    sysctl::write(proc, key, value)
+    sysctl::write(proc, setting.key, setting.value)
 }
 
 impl Node for Kernel {
@@ -134,19 +160,24 @@ impl Node for Kernel {
     }
 
     fn netdev(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>> {
-        if place == Place::Host {
-            // One question instead of a list of all links, of which a node with many pods has hundreds.
-            let names = netdev::names(&self.sysfs, vf)?;
-            let told = names
-                .first()
-                .map_or(Ok(None), |name| self.host.link_by_name(name))?;
-            let vf = vf.to_string();
-            if let Some(link) = told.filter(|link| link.parent_device.as_ref() == Some(&vf)) {
+        let pod = match place {
+            Place::Host => None,
+            Place::Pod(path) => Some(path.to_path_buf()),
+        };
+        if let Some((seen, at, index)) = &self.seen
+            && (*seen, at) == (vf, &pod)
+        {
+            let index = *index;
+            // An index says nothing about which device it is, the answer does.
+            if let Some(link) = self.netlink(place)?.link(index)?
+                && is_of(&link, vf)
+            {
                 return Ok(Some(link));
             }
         }
-        // Sysfs may be another namespace's, an interface may be renamed meanwhile, an old kernel tells no parent.
-        self.netlink(place)?.link_by_parent(vf)
+        let found = self.search(place, vf)?;
+        self.seen = found.as_ref().map(|link| (vf, pod, link.index));
+        Ok(found)
     }
 
     fn await_netdev(&mut self, vf: PciAddress, within: Duration) -> Result<Option<Link>> {
@@ -197,7 +228,7 @@ impl Node for Kernel {
         let set = || {
             settings
                 .iter()
-                .map(|(key, value)| ensure(&proc, key, value))
+                .map(|setting| ensure(&proc, setting))
                 .collect()
         };
         match place {
@@ -213,6 +244,10 @@ impl Node for Kernel {
 
     fn add_address(&mut self, place: Place<'_>, index: u32, address: NewAddress) -> Result<()> {
         self.netlink(place)?.add_address(index, address)
+    }
+
+    fn delete_address(&mut self, place: Place<'_>, index: u32, net: IpNet) -> Result<()> {
+        self.netlink(place)?.delete_address(index, net)
     }
 
     fn await_addresses(&mut self, place: Place<'_>, index: u32, within: Duration) -> Result<Dad> {

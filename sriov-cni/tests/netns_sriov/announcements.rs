@@ -94,6 +94,14 @@ fn both_families_are_announced_through_the_attachments_own_interface() {
     let result = world.add(&pod.netns, &with_ipam()).unwrap();
     let mac: host::mac::MacAddress = result.interfaces[0].mac.parse().unwrap();
 
+    // In the order in which they are sent.
+    let address = "2001:db8::5".parse().unwrap();
+    let (index, advertisement) = hear(&wire, |frame| is_override_advertisement_for(frame, address));
+    assert_eq!(
+        index,
+        world.lab.host.link_by_name("wire").unwrap().unwrap().index as usize
+    );
+    assert_eq!(advertisement[80..86], mac.0);
     let (index, arp) = hear(&wire, |frame| is_arp_for(frame, [192, 0, 2, 5]));
     assert_eq!(
         index,
@@ -103,13 +111,6 @@ fn both_families_are_announced_through_the_attachments_own_interface() {
         (&arp[..6], &arp[6..12], &arp[22..28]),
         (&[0xff; 6][..], &mac.0[..], &mac.0[..])
     );
-    let address = "2001:db8::5".parse().unwrap();
-    let (index, advertisement) = hear(&wire, |frame| is_override_advertisement_for(frame, address));
-    assert_eq!(
-        index,
-        world.lab.host.link_by_name("wire").unwrap().unwrap().index as usize
-    );
-    assert_eq!(advertisement[80..86], mac.0);
 
     // Nothing of it went through eth0 to the pair's other end, which would have been heard inside.
     setsockopt(

@@ -169,6 +169,10 @@ impl Node for &mut Lab {
         self.kernel.add_address(place, index, address)
     }
 
+    fn delete_address(&mut self, place: Place<'_>, index: u32, net: ipnet::IpNet) -> Result<()> {
+        self.kernel.delete_address(place, index, net)
+    }
+
     fn await_addresses(&mut self, place: Place<'_>, index: u32, within: Duration) -> Result<Dad> {
         self.kernel.await_addresses(place, index, within)
     }

@@ -349,3 +349,19 @@ fn names_that_pods_and_udev_gave_the_interface_do_not_keep_it_from_its_own() {
         (before, vec![])
     );
 }
+
+#[test]
+fn an_add_that_died_before_its_record_was_written_leaves_nothing() {
+    let mut world = World::igb();
+    let vf = VF.parse().unwrap();
+    world.site.ledger().create().unwrap();
+    write(&world.state(&format!("ledger/pci/{VF}")), b"c1@net1");
+    assert!(world.site.ledger().holder(vf).unwrap().is_some());
+    world.del("c2", NETNS).unwrap();
+    assert!(
+        world.site.ledger().holder(vf).unwrap().is_some(),
+        "not c2's"
+    );
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(world.leftovers(), [""; 0]);
+}

@@ -48,9 +48,37 @@ fn addresses_and_routes_are_applied_announced_and_told() {
         .iter()
         .map(|(_, address)| address.to_string())
         .collect();
-    assert_eq!(announced, ["192.0.2.5", "2001:db8::5"]);
+    assert_eq!(
+        announced,
+        ["2001:db8::5", "192.0.2.5"],
+        "IPv6 before it is tentative"
+    );
     world.del("c1", NETNS).unwrap();
     assert_eq!(world.ipam_calls(), ["ADD c1 net1", "DEL c1 net1"]);
+}
+
+#[test]
+fn an_advertisement_that_comes_back_from_the_nic_does_not_cost_the_address() {
+    let mut world = World::igb();
+    world.ipam(GIVES_AN_ADDRESS);
+    world.machine.reflects = true;
+    world.add("c1", NETNS, &with_ipam()).unwrap();
+    let at = |text: &str| {
+        world
+            .machine
+            .changes
+            .iter()
+            .filter(|change| *change == text)
+            .count()
+    };
+    assert_eq!(
+        (
+            at("delete address 2001:db8::5/64"),
+            at("add address 2001:db8::5/64")
+        ),
+        (1, 2)
+    );
+    assert_eq!(at("add address 192.0.2.5/24"), 1);
 }
 
 #[test]
