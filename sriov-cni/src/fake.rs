@@ -1,24 +1,24 @@
 //! A node for tests: one PF with VFs that behaves like a driver, one VF with an interface, namespaces that live and die,
 //! and a crash at any change. No root needed.
 
+mod node;
+
 use std::collections::BTreeMap;
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use host::error::{Error, Result};
 use host::mac::MacAddress;
-use host::netlink::address::{Address, Dad, NewAddress};
+use host::netlink::address::NewAddress;
 use host::netlink::link::{Link, LinkChange};
 use host::netlink::route::Route;
 use host::netlink::vf::{Pf, VfAttribute, VfControl, VfState};
 use host::netns::Identity;
-use host::pci::PciAddress;
 use host::testing::driver::FakeDriver;
 use host::testing::pf::FakePf;
 use nix::errno::Errno;
 
-use crate::node::{Found, Function, Node, Place, Setting};
+use crate::node::{Found, Function, Place};
 
 pub(crate) const VF: &str = "0000:3b:02.1";
 pub(crate) const PF: &str = "0000:3b:00.0";
@@ -306,209 +306,4 @@ pub(crate) fn refusal(step: &str, errno: Errno) -> Error {
         step: step.to_owned(),
         source: std::io::Error::from(errno).into(),
     }
-}
-
-impl Node for &mut Machine {
-    fn boot_id(&mut self) -> Result<String> {
-        Ok(self.boot.clone())
-    }
-
-    fn function(&mut self, vf: PciAddress) -> Result<Found> {
-        if vf.to_string() == VF {
-            Ok(self.function.clone())
-        } else {
-            Ok(Found::Nothing)
-        }
-    }
-
-    fn attributes(&mut self, pf: &Pf, index: u32) -> Result<Option<VfState>> {
-        self.control.vf(pf, index)
-    }
-
-    fn set_attributes(&mut self, pf: &Pf, index: u32, attributes: &[VfAttribute]) -> Result<()> {
-        let texts: Vec<_> = attributes.iter().map(ToString::to_string).collect();
-        self.changing(&format!("set {}", texts.join(", ")))?;
-        self.control.set_vf(pf, index, attributes)
-    }
-
-    fn namespace(&mut self, path: &Path) -> Result<Option<Identity>> {
-        Ok(self.pods.get(path).map(|pod| pod.identity))
-    }
-
-    fn netdev(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>> {
-        let here = self.at == Some(self.spot(place)?) && vf.to_string() == VF;
-        let address = Some(self.control.own_mac(INDEX));
-        Ok(self
-            .link
-            .clone()
-            .filter(|_| here)
-            .map(|link| Link { address, ..link }))
-    }
-
-    fn await_netdev(&mut self, vf: PciAddress, _within: Duration) -> Result<Option<Link>> {
-        if self.comes_back && self.at.is_none() && self.link.is_some() {
-            self.at = Some(Spot::Host);
-        }
-        self.netdev(Place::Host, vf)
-    }
-
-    fn link_by_name(&mut self, place: Place<'_>, name: &str) -> Result<Option<Link>> {
-        let spot = self.spot(place)?;
-        let others = match &spot {
-            Spot::Host => self.host.clone(),
-            Spot::Pod(identity) => self
-                .pods
-                .values()
-                .filter(|pod| pod.identity == *identity)
-                .flat_map(|pod| pod.links.clone())
-                .collect(),
-        };
-        let own = self
-            .link
-            .clone()
-            .filter(|_| self.at.as_ref() == Some(&spot));
-        Ok(others
-            .into_iter()
-            .chain(own)
-            .find(|link| link.name == name || link.alt_names.iter().any(|alt| alt == name)))
-    }
-
-    fn change(&mut self, place: Place<'_>, index: u32, change: &LinkChange<'_>) -> Result<()> {
-        self.changing(&format!("change {}", told(change)))?;
-        self.own_link(place, index)?;
-        self.alter(change)
-    }
-
-    fn to_pod(&mut self, index: u32, pod: &Path, change: &LinkChange<'_>) -> Result<()> {
-        self.changing(&format!("to pod {}", told(change)))?;
-        self.own_link(Place::Host, index)?;
-        let to = self.spot(Place::Pod(pod))?;
-        self.shift(to, change)
-    }
-
-    fn to_host(&mut self, pod: &Path, index: u32, change: &LinkChange<'_>) -> Result<()> {
-        self.changing(&format!("to host {}", told(change)))?;
-        self.own_link(Place::Pod(pod), index)?;
-        self.shift(Spot::Host, change)
-    }
-
-    fn add_alt_names(&mut self, place: Place<'_>, index: u32, names: &[&str]) -> Result<()> {
-        self.changing(&format!("add names {names:?}"))?;
-        let link = self.own_link(place, index)?;
-        link.alt_names
-            .extend(names.iter().map(|name| (*name).to_owned()));
-        Ok(())
-    }
-
-    fn delete_alt_names(&mut self, place: Place<'_>, index: u32, names: &[&str]) -> Result<()> {
-        self.changing(&format!("delete names {names:?}"))?;
-        let link = self.own_link(place, index)?;
-        link.alt_names
-            .retain(|name| !names.contains(&name.as_str()));
-        Ok(())
-    }
-
-    fn set_sysctls(
-        &mut self,
-        place: Place<'_>,
-        settings: &[Setting<'_>],
-    ) -> Result<Vec<Result<()>>> {
-        let Place::Pod(path) = place else {
-            return Ok(Vec::new());
-        };
-        let mut outcomes = Vec::new();
-        for Setting { key, value, .. } in settings {
-            let key = key.join("/");
-            outcomes.push(self.changing(&format!("sysctl {key}")));
-            let pod = self.pods.get_mut(path).unwrap();
-            pod.sysctls.insert(key, (*value).to_owned());
-        }
-        Ok(outcomes)
-    }
-
-    fn addresses(&mut self, place: Place<'_>, index: u32) -> Result<Vec<Address>> {
-        let Place::Pod(path) = place else {
-            return Ok(Vec::new());
-        };
-        let told = |address: &NewAddress| Address {
-            index,
-            net: address.net,
-            broadcast: None,
-            tentative: false,
-            optimistic: false,
-            duplicate: self.reflects && address.net.addr().is_ipv6(),
-            scope: 0,
-        };
-        Ok(self.pods[path].addresses.iter().map(told).collect())
-    }
-
-    fn add_address(&mut self, place: Place<'_>, _index: u32, address: NewAddress) -> Result<()> {
-        self.changing(&format!("add address {}", address.net))?;
-        if let Place::Pod(path) = place {
-            self.pods.get_mut(path).unwrap().addresses.push(address);
-        }
-        Ok(())
-    }
-
-    fn delete_address(&mut self, place: Place<'_>, _index: u32, net: ipnet::IpNet) -> Result<()> {
-        self.changing(&format!("delete address {net}"))?;
-        if let Place::Pod(path) = place {
-            let pod = self.pods.get_mut(path).unwrap();
-            pod.addresses.retain(|address| address.net != net);
-            self.reflects = false;
-        }
-        Ok(())
-    }
-
-    fn await_addresses(
-        &mut self,
-        _place: Place<'_>,
-        _index: u32,
-        _within: Duration,
-    ) -> Result<Dad> {
-        Ok(Dad::Done)
-    }
-
-    fn routes(&mut self, place: Place<'_>, _index: u32) -> Result<Vec<Route>> {
-        let Place::Pod(path) = place else {
-            return Ok(Vec::new());
-        };
-        Ok(self.pods[path].routes.clone())
-    }
-
-    fn add_route(&mut self, place: Place<'_>, route: &Route) -> Result<()> {
-        self.changing(&format!("add route {}", route.destination))?;
-        if let Place::Pod(path) = place {
-            self.pods.get_mut(path).unwrap().routes.push(route.clone());
-        }
-        Ok(())
-    }
-
-    fn await_carrier(&mut self, place: Place<'_>, index: u32, _within: Duration) -> Result<bool> {
-        Ok(self.own_link(place, index)?.running)
-    }
-
-    fn announce(
-        &mut self,
-        pod: &Path,
-        _index: u32,
-        _mac: MacAddress,
-        addresses: &[IpAddr],
-    ) -> Vec<crate::announce::Error> {
-        self.announced.extend(
-            addresses
-                .iter()
-                .map(|address| (pod.to_path_buf(), *address)),
-        );
-        Vec::new()
-    }
-
-    fn pause(&mut self, _time: Duration) {}
-}
-
-fn told(change: &LinkChange<'_>) -> String {
-    format!(
-        "{:?} {:?} {:?} {:?}",
-        change.name, change.address, change.mtu, change.up
-    )
 }
