@@ -92,6 +92,13 @@ fn a_result_without_version_takes_that_of_the_configuration() {
     let bare = br#"{"ips":[{"address":"10.0.0.1/8"}]}"#;
     assert_eq!(parse(bare, Version::V1_0_0).unwrap().ips.len(), 1);
     assert_eq!(parse(bare, Version::V0_2_0).unwrap().ips.len(), 0);
+    // A configuration without version is of 0.1.0, so a result with none at all is read as that.
+    let oldest = parse(
+        br#"{"ip4":{"ip":"10.0.0.1/8"}}"#,
+        Version::of_config("").unwrap(),
+    )
+    .unwrap();
+    assert_eq!(oldest.ips.len(), 1);
     let empty = br#"{"cniVersion":"","ips":[{"address":"10.0.0.1/8"}]}"#;
     assert_eq!(parse(empty, Version::V1_0_0).unwrap().ips.len(), 1);
 }

@@ -93,6 +93,10 @@ fn a_mac_has_six_bytes_in_any_of_three_notations() {
     }
     for (mac, wanted) in [
         ("02:00:00:00:00:00:00:01", "has 8 bytes, not 6"),
+        (
+            "00:00:00:00:fe:80:00:00:00:00:00:00:02:00:5e:10:00:00:00:01",
+            "has 20 bytes, not 6",
+        ),
         ("02:00:00:00:00", "has 5 bytes, not 6"),
         ("0200.0000", "has 4 bytes, not 6"),
         ("020000000001", "is not a hardware address"),
