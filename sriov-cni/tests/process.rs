@@ -120,6 +120,7 @@ fn bad_container_ids_and_interface_names_are_code_4() {
         ("CNI_CONTAINERID", "c/1"),
         ("CNI_CONTAINERID", "c@1"),
         ("CNI_IFNAME", "sixteen-letters-"),
+        ("CNI_IFNAME", "."),
         ("CNI_IFNAME", ".."),
         ("CNI_IFNAME", "net/1"),
         ("CNI_IFNAME", "net 1"),

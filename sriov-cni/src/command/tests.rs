@@ -5,6 +5,7 @@ mod add;
 mod check;
 mod crash;
 mod del;
+mod driver;
 mod gc;
 mod go;
 mod ipam;

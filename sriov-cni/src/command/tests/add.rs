@@ -143,31 +143,6 @@ fn a_busy_driver_is_asked_again() {
 }
 
 #[test]
-fn a_vf_bound_to_no_driver_is_refused() {
-    let mut world = World::igb();
-    world.machine.bind(None);
-    let before = world.machine.baseline();
-    let error = world.add("c1", NETNS, &json!({})).unwrap_err();
-    assert_eq!(error.code(), 102);
-    assert!(
-        text(&error).contains("VF 0000:3b:02.1: bound to no driver: bind it to"),
-        "{}",
-        text(&error)
-    );
-    assert_eq!(
-        (world.machine.baseline(), world.leftovers()),
-        (before, vec![])
-    );
-}
-
-#[test]
-fn a_vf_whose_interface_is_not_on_the_host_is_worth_another_try() {
-    let mut world = World::igb();
-    world.machine.at = None;
-    assert_eq!(world.add("c1", NETNS, &json!({})).unwrap_err().code(), 11);
-}
-
-#[test]
 fn a_pf_in_switchdev_mode_is_refused() {
     let mut world = World::igb();
     if let Found::Vf(function) = &mut world.machine.function {
@@ -196,6 +171,15 @@ fn functions_that_are_no_usable_vf_are_refused_before_the_lock_exists() {
         assert_eq!(world.add("c1", NETNS, &json!({})).unwrap_err().code(), code);
         assert!(!world.site.state.exists());
     }
+}
+
+#[test]
+fn a_state_directory_that_cannot_be_used_is_code_5_before_the_vf_is_touched() {
+    let mut world = World::igb();
+    write(&world.state("").with_file_name("state"), b"a file");
+    let before = world.machine.baseline();
+    let error = world.add("c1", NETNS, &json!({ "vlan": 100 })).unwrap_err();
+    assert_eq!((error.code(), world.machine.baseline()), (5, before));
 }
 
 #[test]
@@ -362,40 +346,6 @@ fn a_vf_on_its_way_back_from_a_dead_pod_is_worth_another_try() {
     assert!(text(&error).contains("on its way back"), "{}", text(&error));
     world.machine.comes_back = true;
     world.add("c2", "/run/netns/b", &json!({})).unwrap();
-}
-
-#[test]
-fn a_vfio_vf_is_configured_through_its_pf_and_reported_with_the_pfs_mtu() {
-    let mut world = World::with_pod(Machine::userspace(FakeDriver::full()));
-    let before = world.machine.baseline();
-    let result = world
-        .add(
-            "c1",
-            NETNS,
-            &json!({ "vlan": 100, "mac": "02:00:00:00:00:77" }),
-        )
-        .unwrap();
-    let interface = &result.interfaces[0];
-    assert_eq!(
-        (
-            interface.name.as_str(),
-            interface.mac.as_str(),
-            interface.mtu
-        ),
-        ("net1", "02:00:00:00:00:77", 9000)
-    );
-    world.del("c1", NETNS).unwrap();
-    let mut after = world.machine.baseline();
-    // Nobody can read or set the own address of a VF without an interface.
-    after.1.clone_from(&before.1);
-    assert_eq!((after, world.leftovers()), (before, vec![]));
-}
-
-#[test]
-fn a_vfio_vf_without_address_is_reported_without_one() {
-    let mut world = World::with_pod(Machine::userspace(FakeDriver::full()));
-    let result = world.add("c1", NETNS, &json!({})).unwrap();
-    assert_eq!(result.interfaces[0].mac, "");
 }
 
 #[test]

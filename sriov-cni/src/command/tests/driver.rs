@@ -1,0 +1,84 @@
+//! What drives the VF decides the mode: no driver is refused, a driver for user space leaves the interface out.
+
+use host::netlink::vf::VfControl;
+
+use super::*;
+use crate::fake::INDEX;
+
+#[test]
+fn a_vf_bound_to_no_driver_is_refused() {
+    let mut world = World::igb();
+    world.machine.bind(None);
+    let before = world.machine.baseline();
+    let error = world.add("c1", NETNS, &json!({})).unwrap_err();
+    assert_eq!(error.code(), 102);
+    assert!(
+        text(&error).contains("VF 0000:3b:02.1: bound to no driver: bind it to"),
+        "{}",
+        text(&error)
+    );
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}
+
+#[test]
+fn a_vf_whose_interface_is_not_on_the_host_is_worth_another_try() {
+    let mut world = World::igb();
+    world.machine.at = None;
+    assert_eq!(world.add("c1", NETNS, &json!({})).unwrap_err().code(), 11);
+}
+
+#[test]
+fn a_vfio_vf_is_configured_through_its_pf_and_reported_with_the_pfs_mtu() {
+    let mut world = World::with_pod(Machine::userspace(FakeDriver::full()));
+    let before = world.machine.baseline();
+    let result = world
+        .add(
+            "c1",
+            NETNS,
+            &json!({ "vlan": 100, "mac": "02:00:00:00:00:77" }),
+        )
+        .unwrap();
+    let interface = &result.interfaces[0];
+    assert_eq!(
+        (
+            interface.name.as_str(),
+            interface.mac.as_str(),
+            interface.mtu
+        ),
+        ("net1", "02:00:00:00:00:77", 9000)
+    );
+    world.del("c1", NETNS).unwrap();
+    let mut after = world.machine.baseline();
+    // Nobody can read or set the own address of a VF without an interface.
+    after.1.clone_from(&before.1);
+    assert_eq!((after, world.leftovers()), (before, vec![]));
+}
+
+#[test]
+fn a_vfio_vf_without_address_is_reported_without_one() {
+    let mut world = World::with_pod(Machine::userspace(FakeDriver::full()));
+    let result = world.add("c1", NETNS, &json!({})).unwrap();
+    assert_eq!(result.interfaces[0].mac, "");
+}
+
+#[test]
+fn every_driver_for_user_space_is_served_like_vfio() {
+    for driver in ["vfio-pci", "uio_pci_generic", "igb_uio"] {
+        let mut world = World::with_pod(Machine::userspace(FakeDriver::full()));
+        world.machine.bind(Some(driver));
+        let result = world.add("c1", NETNS, &json!({ "vlan": 100 })).unwrap();
+        assert_eq!(result.interfaces[0].name, "net1", "{driver}");
+        let pf = world.machine.pf();
+        let vf = |world: &mut World| world.machine.control.vf(&pf, INDEX).unwrap().unwrap();
+        assert_eq!(vf(&mut world).vlan.id, 100, "{driver}");
+        world.del("c1", NETNS).unwrap();
+        assert_eq!(
+            (vf(&mut world).vlan.id, world.leftovers()),
+            (0, vec![]),
+            "{driver}"
+        );
+    }
+}
