@@ -112,3 +112,19 @@ async fn no_file_but_those_of_its_state_is_written() {
         .mode();
     assert_eq!(mode & 0o777, 0o600);
 }
+
+#[tokio::test]
+async fn only_pods_of_this_node_are_listed_and_watched() {
+    let node = Node::new().await;
+    let daemon = node.start().await;
+    daemon.plan(&node.request("p", None)).await;
+    let calls = node.api.state().calls.clone();
+    let of_all: Vec<&String> = calls
+        .iter()
+        .filter(|call| call.contains("/api/v1/pods?"))
+        .collect();
+    assert!(!of_all.is_empty(), "{calls:#?}");
+    for call in of_all {
+        assert!(call.contains("fieldSelector=spec.nodeName"), "{call}");
+    }
+}

@@ -45,6 +45,25 @@ async fn a_report_becomes_network_status_and_events() {
 }
 
 #[tokio::test]
+async fn a_device_and_gateways_that_were_set_are_told_and_an_unreadable_device_is_left_out() {
+    let node = Node::new().await;
+    node.api.pod("p", &json!({}));
+    let daemon = node.start().await;
+    let info = json!({"type": "pci", "version": "1.1.0", "pci": {"pci-address": "0000:3b:02.1"}});
+    let mut report = report("p");
+    report["attachments"][0]["device_info"] = json!({"type": 7});
+    report["attachments"][1]["device_info"] = info.clone();
+    report["attachments"][1]["gateways"] = json!(["10.2.0.1"]);
+    daemon.report(&report).await.ok();
+    let status = node.api.until_status("p").await;
+    assert_eq!(status[0].get("device-info"), None);
+    assert_eq!(
+        (&status[1]["device-info"], &status[1]["gateway"]),
+        (&info, &json!(["10.2.0.1"]))
+    );
+}
+
+#[tokio::test]
 async fn a_failure_is_told_by_an_event_with_its_reason_and_no_status() {
     let node = Node::new().await;
     node.api.pod("p", &json!({}));
