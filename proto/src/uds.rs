@@ -3,8 +3,9 @@
 //! Invariant: a socket file is removed only by the process that made it. The file at the path may
 //! by then belong to a successor; device and inode tell.
 //!
-//! Clients older than kubelet 1.26 send the socket's path as `:authority`, which h2 refuses
-//! (hyperium/h2#487); `tests/authority.rs` keeps watch over what is accepted.
+//! The kubelet's plugin watcher, and all of a kubelet before 1.26, sends the socket's path as
+//! `:authority`, which h2 refuses: [`serve`] replaces it on the way in. `tests/authority` keeps
+//! watch over what is accepted.
 
 use std::{
     io,
@@ -14,7 +15,7 @@ use std::{
 };
 
 use tokio::net::UnixListener;
-use tokio_stream::wrappers::UnixListenerStream;
+use tokio_stream::{StreamExt, wrappers::UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{
     body::Body,
@@ -23,8 +24,10 @@ use tonic::{
     transport::{Channel, Endpoint, Server},
 };
 
+mod authority;
 mod pair;
 
+use authority::LocalAuthority;
 pub use pair::Pair;
 
 /// How long open calls may take to end after a server was told to stop.
@@ -154,7 +157,8 @@ fn remove_stale(path: &Path) -> io::Result<()> {
 /// Serves `service` on `socket` until `stop`; then gives open calls one second to end.
 ///
 /// The caller ends its own response streams at `stop`; a stream that goes on is cut off.
-/// Two services share a socket through [`Pair`].
+/// Two services share a socket through [`Pair`]. The peer's credentials are in the request's
+/// extensions, as tonic's `UdsConnectInfo`.
 pub async fn serve<S>(socket: Socket, service: S, stop: CancellationToken) -> Result<(), Error>
 where
     S: Service<
@@ -170,7 +174,7 @@ where
     let Socket { listener, file } = socket;
     let server = Server::builder().serve_with_incoming_shutdown(
         service,
-        UnixListenerStream::new(listener),
+        UnixListenerStream::new(listener).map(|accepted| accepted.map(LocalAuthority::new)),
         stop.clone().cancelled_owned(),
     );
     tokio::select! {
