@@ -1,7 +1,7 @@
 //! Lets clients in that name the socket's path as `:authority`.
 //!
-//! The kubelet's plugin watcher (pkg/kubelet/pluginmanager; every version, 1.36 included) and all
-//! kubelets before 1.26 do so, raw or percent-encoded. It is no valid authority; h2 resets such a
+//! The kubelet's plugin watcher (pkg/kubelet/pluginmanager; seen with 1.36.2) and all kubelets before
+//! 1.26 do so, raw or percent-encoded. It is no valid authority; h2 resets such a
 //! stream (hyperium/h2#487) and has no switch for it. On a Unix socket nobody reads the authority,
 //! so it is replaced by a valid one before h2 sees it. All else passes byte for byte.
 
