@@ -3,7 +3,10 @@
     clippy::disallowed_methods,
     reason = "boundary: the whole crate drives processes, files and machines"
 )]
-#![expect(clippy::print_stdout, reason = "the report is what this program is for")]
+#![expect(
+    clippy::print_stdout,
+    reason = "the report is what this program is for"
+)]
 
 pub mod guest;
 pub mod lab;

@@ -28,7 +28,10 @@ const FORBIDDEN: [(&str, &[&str]); 4] = [
     ("cni", &["tokio", "kube", "tonic", "hyper", "rtnetlink"]),
     ("host", &["tokio", "kube", "tonic", "hyper"]),
     ("sriov", &["tokio", "kube", "tonic", "hyper", "rustls"]),
-    ("multus-plugin", &["tokio", "kube", "tonic", "hyper", "rustls"]),
+    (
+        "multus-plugin",
+        &["tokio", "kube", "tonic", "hyper", "rustls"],
+    ),
 ];
 
 /// Crates that only these packages may name in their manifest.
@@ -46,7 +49,15 @@ fn workspace() -> PathBuf {
 fn tree(package: &str, more: &[&str]) -> BTreeSet<String> {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args(["tree", "--offline", "--locked", "--edges", "normal", "--prefix", "none"])
+        .args([
+            "tree",
+            "--offline",
+            "--locked",
+            "--edges",
+            "normal",
+            "--prefix",
+            "none",
+        ])
         .args(["--format", "{p}", "--package", package])
         .args(more)
         .output()
@@ -107,7 +118,15 @@ fn crates_with_one_owner_are_named_by_no_other_package() {
 /// Functions below the sources of the workspace, by folder of the package.
 fn functions() -> BTreeMap<String, BTreeSet<String>> {
     let mut all = BTreeMap::new();
-    for folder in ["cni", "host", "proto", "sriov-cni", "device-plugin", "multus", "hwtests"] {
+    for folder in [
+        "cni",
+        "host",
+        "proto",
+        "sriov-cni",
+        "device-plugin",
+        "multus",
+        "hwtests",
+    ] {
         let mut names = BTreeSet::new();
         collect(&workspace().join(folder), &mut names);
         all.insert(folder.to_owned(), names);
@@ -142,7 +161,8 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
 fn every_test_that_parity_names_exists() {
     let text = fs::read_to_string(workspace().join("PARITY.md")).expect("read PARITY.md");
     let functions = functions();
-    let steps = fs::read_to_string(workspace().join("hwtests/src/scenario/demo.rs")).expect("read the story");
+    let steps = fs::read_to_string(workspace().join("hwtests/src/scenario/demo.rs"))
+        .expect("read the story");
     let mut named = 0;
     for (number, line) in text.lines().enumerate() {
         for word in line.split('`').skip(1).step_by(2) {
@@ -152,10 +172,19 @@ fn every_test_that_parity_names_exists() {
             named += 1;
             let exists = match folder {
                 "demo" => steps.contains(&format!("\"{name}\"")),
-                folder => functions.get(folder).is_some_and(|names| names.contains(name)),
+                folder => functions
+                    .get(folder)
+                    .is_some_and(|names| names.contains(name)),
             };
-            assert!(exists, "PARITY.md line {}: there is no test {word}", number + 1);
+            assert!(
+                exists,
+                "PARITY.md line {}: there is no test {word}",
+                number + 1
+            );
         }
     }
-    assert!(named > 50, "PARITY.md names only {named} tests: is its notation still folder::test?");
+    assert!(
+        named > 50,
+        "PARITY.md names only {named} tests: is its notation still folder::test?"
+    );
 }

@@ -9,8 +9,8 @@ use crate::node::Function;
 use crate::record::{Mode, Netdev};
 use crate::step::Step;
 
-/// Drivers for programs in user space; a VF bound to one of them has no interface.
-const USERSPACE_DRIVERS: [&str; 3] = ["vfio-pci", "uio_pci_generic", "igb_uio"];
+/// Drivers for programs in user space besides those of VFIO; a VF bound to one of them has no interface.
+const USERSPACE_DRIVERS: [&str; 2] = ["uio_pci_generic", "igb_uio"];
 
 /// The VF before ADD.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -94,7 +94,8 @@ pub fn plan(config: &Config, observed: &Observed, ifname: &str) -> Result<Plan> 
 
 /// Whether a driver serves programs in user space.
 pub fn is_userspace_driver(driver: &str) -> bool {
-    USERSPACE_DRIVERS.contains(&driver)
+    // vfio-pci and its variants: mlx5_vfio_pci, ice_vfio_pci, hisi_acc_vfio_pci, ...
+    driver.contains("vfio") || USERSPACE_DRIVERS.contains(&driver)
 }
 
 fn mode(config: &Config, observed: &Observed) -> Result<Mode> {

@@ -40,7 +40,13 @@ enum Inner {
         api: standin::api::ApiServer,
         kubelet: standin::kubelet::Kubelet,
     },
-    Real(#[expect(dead_code, reason = "kept so that the processes live as long as the cluster")] real::Real),
+    Real(
+        #[expect(
+            dead_code,
+            reason = "kept so that the processes live as long as the cluster"
+        )]
+        real::Real,
+    ),
 }
 
 /// Faults that the honesty test plants into the stand-ins.
@@ -76,9 +82,10 @@ impl Cluster {
         let api = standin::api::ApiServer::start(([127, 0, 0, 1], 0).into())
             .await
             .context("start the stand-in API server")?;
-        let kubelet = standin::kubelet::Kubelet::start(
-            standin::kubelet::KubeletConfig::new(NODE, api.clone()),
-        )
+        let kubelet = standin::kubelet::Kubelet::start(standin::kubelet::KubeletConfig::new(
+            NODE,
+            api.clone(),
+        ))
         .await
         .context("start the stand-in kubelet")?;
         let kubeconfig = work.join("kubeconfig");
@@ -114,7 +121,9 @@ impl Cluster {
     pub async fn restart_kubelet(&self) -> Result<()> {
         match &self.inner {
             Inner::StandIns { kubelet, .. } => kubelet.restart().await,
-            Inner::Real(_) => anyhow::bail!("restarting the real kubelet is not part of this scenario"),
+            Inner::Real(_) => {
+                anyhow::bail!("restarting the real kubelet is not part of this scenario")
+            }
         }
     }
 

@@ -165,8 +165,14 @@ fn install(options: &Options, hardware: &Hardware) -> Result<()> {
             .with_context(|| format!("make {} executable", target.display()))?;
     }
     fs::create_dir_all(CNI_CONF_DIR).context("create the CNI configuration's folder")?;
-    write_json(&Path::new(CNI_CONF_DIR).join("10-bridge.conflist"), &primary())?;
-    write_json(&Path::new(CNI_CONF_DIR).join("00-multus.conflist"), &multus())?;
+    write_json(
+        &Path::new(CNI_CONF_DIR).join("10-bridge.conflist"),
+        &primary(),
+    )?;
+    write_json(
+        &Path::new(CNI_CONF_DIR).join("00-multus.conflist"),
+        &multus(),
+    )?;
     fs::create_dir_all("/etc/pcidp").context("create /etc/pcidp")?;
     write_json(Path::new("/etc/pcidp/config.json"), &pools(hardware))
 }

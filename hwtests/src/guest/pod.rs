@@ -51,9 +51,13 @@ impl PodSpec {
         self
     }
 
-    /// Runs the DPDK image: root in the container, `IPC_LOCK` its only capability, hugepages of the node.
+    /// Runs the DPDK image: root in the container, `IPC_LOCK` its only capability, hugepages of the node (which the
+    /// kubelet grants only to those who request them).
     #[must_use]
     pub fn dpdk(mut self) -> Self {
+        for (resource, amount) in [("hugepages-2Mi", "400Mi"), ("memory", "512Mi")] {
+            self.resources.insert(resource.to_owned(), json!(amount));
+        }
         "lab.local/dpdk:1".clone_into(&mut self.image);
         self.security = json!({
             "runAsUser": 0,
@@ -87,7 +91,8 @@ impl PodSpec {
         });
         let mut volumes = json!([]);
         if self.hugepages {
-            container["volumeMounts"] = json!([{"name": "hugepages", "mountPath": "/dev/hugepages"}]);
+            container["volumeMounts"] =
+                json!([{"name": "hugepages", "mountPath": "/dev/hugepages"}]);
             volumes = json!([{"name": "hugepages", "hostPath": {"path": "/dev/hugepages", "type": "Directory"}}]);
         }
         json!({
@@ -97,6 +102,7 @@ impl PodSpec {
             "spec": {
                 "nodeName": node,
                 "restartPolicy": "Never",
+                "dnsPolicy": "Default",
                 "terminationGracePeriodSeconds": 1,
                 "automountServiceAccountToken": false,
                 "enableServiceLinks": false,

@@ -76,7 +76,11 @@ impl Service {
         let deadline = Instant::now() + limit;
         while !ready().await {
             if let Some(status) = self.child.try_wait().context("look at a service")? {
-                bail!("{} ended with {status} before {what}:\n{}", self.name, self.tail());
+                bail!(
+                    "{} ended with {status} before {what}:\n{}",
+                    self.name,
+                    self.tail()
+                );
             }
             if Instant::now() > deadline {
                 bail!(
@@ -123,7 +127,12 @@ impl Service {
         let _ = kill(pid, Signal::SIGTERM);
         let deadline = Instant::now() + Duration::from_secs(10);
         while Instant::now() < deadline {
-            if self.child.try_wait().context("wait for a service")?.is_some() {
+            if self
+                .child
+                .try_wait()
+                .context("wait for a service")?
+                .is_some()
+            {
                 return Ok(());
             }
             std::thread::sleep(Duration::from_millis(20));

@@ -12,9 +12,7 @@ use serde_json::Value;
 pub fn run<S: AsRef<OsStr>>(program: &str, args: impl IntoIterator<Item = S>) -> Result<String> {
     let mut command = Command::new(program);
     command.args(args);
-    let output = command
-        .output()
-        .with_context(|| format!("run {program}"))?;
+    let output = command.output().with_context(|| format!("run {program}"))?;
     if !output.status.success() {
         bail!(
             "{command:?} ended with {}: {}",

@@ -73,14 +73,23 @@ pub fn play(arguments: &Arguments) -> Result<Printer> {
         argv: guest_words(arguments),
         programs: programs()?,
         assets: arguments.assets.clone(),
-        limit: Duration::from_secs(if arguments.assets.is_some() { 1500 } else { 900 }),
+        limit: Duration::from_secs(if arguments.assets.is_some() {
+            1500
+        } else {
+            900
+        }),
     };
-    println!("lab: booting (the console is in {}/exchange/console.log)", workspace.dir.display());
+    println!(
+        "lab: booting (the console is in {}/exchange/console.log)",
+        workspace.dir.display()
+    );
     let guest = Guest::boot(&lab, &workspace.dir, &command)?;
     let mut printer = Printer::default();
     let code = guest.wait(|line| printer.take(line))?;
     if code != 0 && printer.count(Outcome::Failed) == 0 {
-        bail!("the guest's command ended with code {code} and reported no failure; see its console");
+        bail!(
+            "the guest's command ended with code {code} and reported no failure; see its console"
+        );
     }
     Ok(printer)
 }

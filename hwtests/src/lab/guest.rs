@@ -101,7 +101,8 @@ impl Guest {
         loop {
             let ended = self.child.try_wait().context("wait for QEMU")?;
             if let Ok(mut file) = File::open(&report) {
-                file.seek(SeekFrom::Start(seen)).context("seek the report")?;
+                file.seek(SeekFrom::Start(seen))
+                    .context("seek the report")?;
                 let mut new = Vec::new();
                 seen += file.read_to_end(&mut new).context("read the report")? as u64;
                 rest.push_str(&String::from_utf8_lossy(&new));

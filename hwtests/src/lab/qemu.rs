@@ -53,7 +53,15 @@ mount --bind "$disk" "$root/state.img"
 exec chroot "$root" /usr/bin/qemu-system-x86_64 "$@"
 "#;
     Command::new("unshare")
-        .args(["--mount", "--propagation", "private", "sh", "-c", script, "sh"])
+        .args([
+            "--mount",
+            "--propagation",
+            "private",
+            "sh",
+            "-c",
+            script,
+            "sh",
+        ])
         .arg(lab.root())
         .arg(exchange)
         .arg(disk)

@@ -49,12 +49,17 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             stories(arguments, Some(assets.clone()), &mut counts);
         }
         None => {
-            println!("\nskipped: the stories with real Kubernetes, since KUBEBUILDER_ASSETS names no folder");
+            println!(
+                "\nskipped: the stories with real Kubernetes, since KUBEBUILDER_ASSETS names no folder"
+            );
             counts.skipped += 1;
         }
     }
     for planted in Planted::ALL {
-        println!("\n== planted fault {planted:?}: the demo must fail at {:?}", planted.found_at());
+        println!(
+            "\n== planted fault {planted:?}: the demo must fail at {:?}",
+            planted.found_at()
+        );
         honesty(arguments, planted, &mut counts);
     }
     println!("\nlab: {} s", started.elapsed().as_secs());
@@ -70,7 +75,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 }
 
 fn stories(arguments: &Arguments, assets: Option<PathBuf>, counts: &mut Counts) {
-    let name = if assets.is_some() { "real" } else { "stand-ins" };
+    let name = if assets.is_some() {
+        "real"
+    } else {
+        "stand-ins"
+    };
     let demo = demo::Arguments {
         cache: arguments.cache.clone(),
         assets,
@@ -102,7 +111,10 @@ fn honesty(arguments: &Arguments, planted: Planted, counts: &mut Counts) {
             counts.passed += 1;
         }
         Ok(found) => {
-            println!("  FAILED  found at {found:?}, wanted {:?}", planted.found_at());
+            println!(
+                "  FAILED  found at {found:?}, wanted {:?}",
+                planted.found_at()
+            );
             counts.failed += 1;
         }
         Err(error) => broken(error, counts),

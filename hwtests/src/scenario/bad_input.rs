@@ -46,9 +46,7 @@ struct Case {
 /// # Errors
 /// When the report cannot be written.
 pub async fn play(node: &mut Node, options: &Options, report: &mut Reporter) -> Result<()> {
-    report
-        .step("bad pools", async { pools(options) })
-        .await?;
+    report.step("bad pools", async { pools(options) }).await?;
     let prepared = report
         .step("bad input: prepare", async { prepare(node).await })
         .await?;
@@ -107,7 +105,10 @@ fn pools(options: &Options) -> Result<String> {
             .context("run sriovdp validate")?;
         let message = String::from_utf8_lossy(&output.stderr).into_owned()
             + &String::from_utf8_lossy(&output.stdout);
-        ensure!(!output.status.success(), "{name}: sriovdp validate accepts {text}");
+        ensure!(
+            !output.status.success(),
+            "{name}: sriovdp validate accepts {text}"
+        );
         ensure!(
             message.contains(says),
             "{name}: sriovdp validate does not say {says:?}: {message}"
@@ -127,11 +128,18 @@ async fn prepare(node: &Node) -> Result<String> {
             r#"{"cniVersion":"1.0.0","name":"held","type":"sriov"}"#,
         ))
         .await?;
-    start(node, &PodSpec::new("holder").networks("held").devices(KERNEL, 1)).await?;
+    start(
+        node,
+        &PodSpec::new("holder").networks("held").devices(KERNEL, 1),
+    )
+    .await?;
     for (name, body) in [
         ("prints-nothing", "cat > /dev/null"),
         ("prints-garbage", "cat > /dev/null; echo '<html>'"),
-        ("hangs", "case $CNI_COMMAND in ADD) exec sleep 600;; esac; cat > /dev/null"),
+        (
+            "hangs",
+            "case $CNI_COMMAND in ADD) exec sleep 600;; esac; cat > /dev/null",
+        ),
     ] {
         let path = Path::new(CNI_BIN_DIR).join(name);
         fs::write(&path, format!("#!/bin/sh\n{body}\n")).context("write a delegate")?;
@@ -160,31 +168,84 @@ async fn cases(node: &Node) -> Result<Vec<Case>> {
     let plain = |kind: &str| json!({"cniVersion": "1.0.0", "name": kind, "type": kind}).to_string();
     Ok(vec![
         case("NAD missing", "no-such-network", None, &["no-such-network"]),
-        case("NAD not JSON", "not-json", Some((None, "{\"type\":".to_owned())), &["not-json"]),
-        case("NAD without type", "no-type", Some((None, r#"{"cniVersion":"1.0.0"}"#.to_owned())), &["no-type", "type"]),
-        case("NAD type with slash", "slash", Some((None, plain("../sriov"))), &["../sriov"]),
-        case("annotation with two @", "held@net1@net2", None, &["held@net1@net2"]),
+        case(
+            "NAD not JSON",
+            "not-json",
+            Some((None, "{\"type\":".to_owned())),
+            &["not-json"],
+        ),
+        case(
+            "NAD without type",
+            "no-type",
+            Some((None, r#"{"cniVersion":"1.0.0"}"#.to_owned())),
+            &["no-type", "type"],
+        ),
+        case(
+            "NAD type with slash",
+            "slash",
+            Some((None, plain("../sriov"))),
+            &["../sriov"],
+        ),
+        case(
+            "annotation with two @",
+            "held@net1@net2",
+            None,
+            &["held@net1@net2"],
+        ),
         Case {
-            pod: PodSpec::new("too-few-devices").networks("held,held").devices(KERNEL, 1),
+            pod: PodSpec::new("too-few-devices")
+                .networks("held,held")
+                .devices(KERNEL, 1),
             ..case("more networks than devices", "-", None, &[KERNEL])
         },
-        case("VF of a live pod", "stolen", Some((None, sriov("stolen", &json!({"deviceID": held})))), &[held]),
+        case(
+            "VF of a live pod",
+            "stolen",
+            Some((None, sriov("stolen", &json!({"deviceID": held})))),
+            &[held],
+        ),
         case(
             "VF without driver",
             "driverless",
-            Some((None, sriov("driverless", &json!({"deviceID": no_driver(node)})))),
+            Some((
+                None,
+                sriov("driverless", &json!({"deviceID": no_driver(node)})),
+            )),
             &[no_driver(node), "bound to no driver"],
         ),
-        with_device("VLAN 4095", "vlan-4095", sriov("vlan-4095", &json!({"vlan": 4095})), &["4095"]),
+        with_device(
+            "VLAN 4095",
+            "vlan-4095",
+            sriov("vlan-4095", &json!({"vlan": 4095})),
+            &["4095"],
+        ),
         with_device(
             "IPAM that fails",
             "bad-ipam",
-            sriov("bad-ipam", &json!({"ipam": {"type": "static", "addresses": [{"address": "10.0.0.300/24"}]}})),
+            sriov(
+                "bad-ipam",
+                &json!({"ipam": {"type": "static", "addresses": [{"address": "10.0.0.300/24"}]}}),
+            ),
             &["10.0.0.300"],
         ),
-        case("delegate prints nothing", "nothing", Some((None, plain("prints-nothing"))), &["prints-nothing"]),
-        case("delegate prints garbage", "garbage", Some((None, plain("prints-garbage"))), &["prints-garbage"]),
-        case("delegate hangs", "hanging", Some((None, plain("hangs"))), &["hangs"]),
+        case(
+            "delegate prints nothing",
+            "nothing",
+            Some((None, plain("prints-nothing"))),
+            &["prints-nothing"],
+        ),
+        case(
+            "delegate prints garbage",
+            "garbage",
+            Some((None, plain("prints-garbage"))),
+            &["prints-garbage"],
+        ),
+        case(
+            "delegate hangs",
+            "hanging",
+            Some((None, plain("hangs"))),
+            &["hangs"],
+        ),
         Case {
             pod: PodSpec::new("taken-name")
                 .networks(r#"[{"name":"held","interface":"eth0"}]"#)
@@ -227,9 +288,11 @@ async fn refused(node: &Node, case: &Case) -> Result<String> {
     let deadline = Instant::now() + REFUSED;
     loop {
         let events = node.cluster.client.events(pod).await?;
-        let told = events
-            .iter()
-            .find(|event| case.says.iter().all(|text| event.contains(text)));
+        // The kubelet has more to say about a pod; and a pod's own name must not count as the answer.
+        let told = events.iter().filter(|event| ours(event)).find(|event| {
+            let text = event.replace(pod, "");
+            case.says.iter().all(|wanted| text.contains(wanted))
+        });
         if let Some(event) = told {
             return Ok(shortened(event));
         }
@@ -247,6 +310,25 @@ async fn refused(node: &Node, case: &Case) -> Result<String> {
         }
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
+}
+
+/// An event of ours, or the kubelet's with the runtime's message.
+fn ours(event: &str) -> bool {
+    let reason = event.split(':').next().unwrap_or_default();
+    matches!(
+        reason,
+        "FailedCreatePodSandBox"
+            | "NetworkNotFound"
+            | "NetworkInvalid"
+            | "AnnotationInvalid"
+            | "PoolNotRequested"
+            | "PoolExhausted"
+            | "DeviceNotAllocated"
+            | "InterfaceExists"
+            | "IPAMFailed"
+            | "DelegateFailed"
+            | "DelegateTimeout"
+    )
 }
 
 /// The end of a runtime's message is the cause; its beginning is the same for all.

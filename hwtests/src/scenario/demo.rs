@@ -209,6 +209,10 @@ pub fn all_is_back(node: &Node) -> Result<String> {
     Ok(format!(
         "{} VFs back with name, MAC, MTU, VLAN, trust and spoof check; no record, lease or devinfo left{}",
         now.len(),
-        if folder.exists() { "" } else { " (no state folder at all)" }
+        if folder.exists() {
+            ""
+        } else {
+            " (no state folder at all)"
+        }
     ))
 }

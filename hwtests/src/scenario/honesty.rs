@@ -67,7 +67,9 @@ impl Planted {
             ),
             Self::VfNotRestored => (
                 "sriov",
-                script(&format!("[ \"$CNI_COMMAND\" = DEL ] && exit 0\nexec {real}"))?,
+                script(&format!(
+                    "[ \"$CNI_COMMAND\" = DEL ] && exit 0\nexec {real}"
+                ))?,
             ),
             Self::StatusOfWrongPod => return Ok(()),
         };

@@ -6,15 +6,12 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail, ensure};
-use proto::podresources::{ListPodResourcesRequest, pod_resources_lister_client::PodResourcesListerClient};
+use proto::podresources::{
+    ListPodResourcesRequest, pod_resources_lister_client::PodResourcesListerClient,
+};
 use serde_json::Value;
 
-use crate::guest::{
-    cluster::Cluster,
-    node::Node,
-    pod::NETWORK_STATUS,
-    shell::run,
-};
+use crate::guest::{cluster::Cluster, node::Node, pod::NETWORK_STATUS, shell::run};
 
 /// One link of a pod.
 #[derive(Debug, Clone)]
@@ -42,7 +39,15 @@ pub async fn links(node: &Node, pod: &str) -> Result<BTreeMap<String, Link>> {
     let net = format!("--net={netns}");
     let text = run(
         "nsenter",
-        [net.as_str(), "ip", "-json", "-details", "-statistics", "address", "show"],
+        [
+            net.as_str(),
+            "ip",
+            "-json",
+            "-details",
+            "-statistics",
+            "address",
+            "show",
+        ],
     )?;
     let list: Vec<Value> = serde_json::from_str(&text).context("read the pod's links")?;
     Ok(list
@@ -64,7 +69,9 @@ fn read_link(link: &Value) -> Link {
             .filter_map(|address| text(&address["local"]))
             .collect(),
         parent: text(&link["parentdev"]),
-        rx_packets: link["stats64"]["rx"]["packets"].as_u64().unwrap_or_default(),
+        rx_packets: link["stats64"]["rx"]["packets"]
+            .as_u64()
+            .unwrap_or_default(),
         up: link["operstate"] == "UP",
     }
 }
@@ -83,8 +90,16 @@ pub async fn devices(pod: &str) -> Result<BTreeMap<String, Vec<String>>> {
         .context("ask the kubelet for pod resources")?
         .into_inner();
     let mut devices: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in answer.pod_resources.into_iter().filter(|entry| entry.name == pod) {
-        for device in entry.containers.into_iter().flat_map(|container| container.devices) {
+    for entry in answer
+        .pod_resources
+        .into_iter()
+        .filter(|entry| entry.name == pod)
+    {
+        for device in entry
+            .containers
+            .into_iter()
+            .flat_map(|container| container.devices)
+        {
             let ids = devices.entry(device.resource_name).or_default();
             ids.extend(device.device_ids);
         }

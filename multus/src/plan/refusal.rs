@@ -173,6 +173,10 @@ pub enum Refusal {
         device: String,
         kind: String,
     },
+    #[error(
+        "the configuration asks for the auxiliary chain {chain}, which is not supported yet: remove auxiliaryCNIChainName, or put the chain's plugins into the primary network's own list"
+    )]
+    AuxiliaryChain { chain: String },
 }
 
 impl Refusal {
@@ -187,7 +191,8 @@ impl Refusal {
             | Self::NetworkName { .. }
             | Self::Nameless { .. }
             | Self::Recursion { .. }
-            | Self::SoftwareSlot { .. } => Reason::NetworkInvalid,
+            | Self::SoftwareSlot { .. }
+            | Self::AuxiliaryChain { .. } => Reason::NetworkInvalid,
             Self::Annotation { .. }
             | Self::Isolated { .. }
             | Self::InterfaceName { .. }

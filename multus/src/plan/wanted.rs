@@ -39,6 +39,12 @@ pub(super) fn of(
     let Question {
         conf, pod, request, ..
     } = question;
+    // Refused rather than left out without a word.
+    if !conf.auxiliary_cni_chain_name.is_empty() {
+        return Err(Refusal::AuxiliaryChain {
+            chain: conf.auxiliary_cni_chain_name.clone(),
+        });
+    }
     let mut wanted = configured(conf, &pod.pod.namespace)?;
     if request.primary_only {
         wanted.truncate(1);

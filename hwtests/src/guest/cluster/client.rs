@@ -14,6 +14,9 @@ use kube::{
 };
 use serde_json::Value;
 
+/// A sandbox refused this often will not come to be.
+const REFUSALS: usize = 8;
+
 /// Group, version, kind and plural of the kinds that scenarios touch.
 const POD: (&str, &str, &str, &str) = ("", "v1", "Pod", "pods");
 const NODE: (&str, &str, &str, &str) = ("", "v1", "Node", "nodes");
@@ -116,7 +119,8 @@ impl Client {
     /// Waits until a pod is in a phase.
     ///
     /// # Errors
-    /// After `limit`, or when the pod failed or is gone: with its status and its events.
+    /// After `limit`, or when the pod failed, is gone, or its sandbox was refused often enough to give up: with its
+    /// status and its last events.
     pub async fn wait_phase(&self, name: &str, phase: &str, limit: Duration) -> Result<Value> {
         let deadline = Instant::now() + limit;
         loop {
@@ -128,12 +132,16 @@ impl Client {
             if now == phase {
                 return Ok(pod);
             }
-            if now == "Failed" || Instant::now() > deadline {
+            let events = self.events(name).await?;
+            let refusals = events
+                .iter()
+                .filter(|event| event.starts_with("FailedCreatePodSandBox"))
+                .count();
+            if now == "Failed" || refusals >= REFUSALS || Instant::now() > deadline {
                 bail!(
-                    "pod {name} is {now:?} ({}), wanted {phase} within {} s; its events:\n{}",
+                    "pod {name} is {now:?} ({}), wanted {phase}; its last events:\n{}",
                     pod["status"]["message"].as_str().unwrap_or("no message"),
-                    limit.as_secs(),
-                    self.events(name).await?.join("\n")
+                    events[events.len().saturating_sub(3)..].join("\n")
                 );
             }
             tokio::time::sleep(Duration::from_millis(100)).await;
@@ -157,7 +165,9 @@ impl Client {
                 about == pod || event.data["regarding"]["name"] == pod
             })
             .map(|event| {
-                let text = event.data["message"].as_str().or(event.data["note"].as_str());
+                let text = event.data["message"]
+                    .as_str()
+                    .or(event.data["note"].as_str());
                 format!(
                     "{}: {}",
                     event.data["reason"].as_str().unwrap_or("?"),
@@ -195,7 +205,11 @@ impl Client {
     /// # Errors
     /// When there is none.
     pub async fn node(&self, name: &str) -> Result<Value> {
-        let node = self.api(NODE, None).get(name).await.context("get the node")?;
+        let node = self
+            .api(NODE, None)
+            .get(name)
+            .await
+            .context("get the node")?;
         serde_json::to_value(node).context("encode the node")
     }
 

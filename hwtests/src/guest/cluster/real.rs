@@ -45,7 +45,10 @@ impl Real {
     pub async fn start(work: &Path, logs: &Path, assets: &Path) -> Result<Self> {
         for name in ["etcd", "kube-apiserver", "kubelet"] {
             if !assets.join(name).exists() {
-                bail!("KUBEBUILDER_ASSETS has no {name}: wanted {}", assets.join(name).display());
+                bail!(
+                    "KUBEBUILDER_ASSETS has no {name}: wanted {}",
+                    assets.join(name).display()
+                );
             }
         }
         let mut real = Self {
@@ -65,17 +68,25 @@ impl Real {
 
     fn write_files(&self) -> Result<()> {
         write_private(&self.work.join("tokens.csv"), TOKENS)?;
-        for (name, token) in [("admin", "lab-admin"), ("node", "lab-node"), ("multus", "lab-multus")] {
+        for (name, token) in [
+            ("admin", "lab-admin"),
+            ("node", "lab-node"),
+            ("multus", "lab-multus"),
+        ] {
             let config = kubeconfig(API, Some(token)).to_string();
             write_private(&self.work.join(format!("{name}.kubeconfig")), &config)?;
         }
+        run("openssl", ["genrsa", "-out", &self.file("sa.key"), "2048"])?;
         run(
             "openssl",
-            ["genrsa", "-out", &self.file("sa.key"), "2048"],
-        )?;
-        run(
-            "openssl",
-            ["rsa", "-in", &self.file("sa.key"), "-pubout", "-out", &self.file("sa.pub")],
+            [
+                "rsa",
+                "-in",
+                &self.file("sa.key"),
+                "-pubout",
+                "-out",
+                &self.file("sa.pub"),
+            ],
         )?;
         let kubelet = json!({
             "apiVersion": "kubelet.config.k8s.io/v1beta1",
@@ -134,12 +145,21 @@ impl Real {
             format!("--service-account-signing-key-file={}", self.file("sa.key")),
         ];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut api = Service::start(logs, "kube-apiserver", &self.assets.join("kube-apiserver"), &words)?;
+        let mut api = Service::start(
+            logs,
+            "kube-apiserver",
+            &self.assets.join("kube-apiserver"),
+            &words,
+        )?;
         let admin = self.admin_kubeconfig();
-        api.wait_until(START, "/readyz answers ok", async || match Client::from_kubeconfig(&admin).await {
-            Ok(client) => client.ready().await,
-            Err(_) => false,
-        })
+        api.wait_until(
+            START,
+            "/readyz answers ok",
+            async || match Client::from_kubeconfig(&admin).await {
+                Ok(client) => client.ready().await,
+                Err(_) => false,
+            },
+        )
         .await?;
         self.services.push(api);
         Ok(())
@@ -159,7 +179,9 @@ impl Real {
         let mut kubelet = Service::start(logs, "kubelet", &self.assets.join("kubelet"), &words)?;
         let socket = Path::new(KUBELET_ROOT).join("device-plugins/kubelet.sock");
         kubelet
-            .wait_until(START, "its device plugin socket is there", async || socket.exists())
+            .wait_until(START, "its device plugin socket is there", async || {
+                socket.exists()
+            })
             .await?;
         self.services.push(kubelet);
         Ok(())
@@ -173,7 +195,10 @@ impl Real {
         let deadline = Instant::now() + START;
         while client.node(NODE).await.is_err() {
             if Instant::now() > deadline {
-                bail!("the kubelet did not register node {NODE} in {} s", START.as_secs());
+                bail!(
+                    "the kubelet did not register node {NODE} in {} s",
+                    START.as_secs()
+                );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }

@@ -44,11 +44,19 @@ fn vlan(name: &str, vlan: u16, first: u8) -> String {
 pub(super) async fn two_pods_in_vlan_100(node: &Node) -> Result<String> {
     let client = &node.cluster.client;
     client
-        .create(&network("vlan-100", Some(KERNEL), &vlan("vlan-100", 100, 10)))
+        .create(&network(
+            "vlan-100",
+            Some(KERNEL),
+            &vlan("vlan-100", 100, 10),
+        ))
         .await?;
     let mut rows = Vec::new();
     for name in ["alice", "bob"] {
-        start(node, &PodSpec::new(name).networks("vlan-100").devices(KERNEL, 1)).await?;
+        start(
+            node,
+            &PodSpec::new(name).networks("vlan-100").devices(KERNEL, 1),
+        )
+        .await?;
         rows.push(kernel_vf(node, name, "net1", 100).await?);
     }
     Ok(rows.join("\n"))
@@ -70,8 +78,13 @@ pub(super) async fn kernel_vf(node: &Node, pod: &str, name: &str, vlan: u64) -> 
         "{name} of pod {pod} is {pci}, the kubelet gave {given:?}"
     );
     let state = node.hardware.observe()?;
-    let settings = &state.get(pci).context("a VF that is no VF of this node")?.settings;
-    let seen = settings["vlan_list"][0]["vlan"].as_u64().unwrap_or_default();
+    let settings = &state
+        .get(pci)
+        .context("a VF that is no VF of this node")?
+        .settings;
+    let seen = settings["vlan_list"][0]["vlan"]
+        .as_u64()
+        .unwrap_or_default();
     ensure!(
         seen == vlan,
         "the PF has VLAN {seen} for {pci} of pod {pod}, wanted {vlan}: {settings}"
@@ -86,13 +99,15 @@ pub(super) async fn kernel_vf(node: &Node, pod: &str, name: &str, vlan: u64) -> 
 pub(super) async fn many(node: &Node) -> Result<String> {
     let client = &node.cluster.client;
     let storage = json!({
-        "cniVersion": "1.0.0", "name": "storage", "type": "sriov", "capabilities": {"mac": true}, "mtu": 1400,
+        "cniVersion": "1.0.0", "name": "storage", "type": "sriov", "capabilities": {"mac": true},
         "ipam": {"type": "static", "addresses": [{"address": "10.57.0.5/24"}]},
     });
     client
         .create(&network("storage", Some(STORAGE), &storage.to_string()))
         .await?;
-    client.create(&network("macvlan-conf", None, MANUAL)).await?;
+    client
+        .create(&network("macvlan-conf", None, MANUAL))
+        .await?;
     let networks = json!([
         {"name": "vlan-100"},
         {"name": "storage", "interface": "storage0", "mac": REQUESTED_MAC},
@@ -107,7 +122,10 @@ pub(super) async fn many(node: &Node) -> Result<String> {
     let second = kernel_vf(node, "many", "storage0", 0).await?;
     let links = look::links(node, "many").await?;
     let mac = &links["storage0"].mac;
-    ensure!(mac == REQUESTED_MAC, "storage0 has MAC {mac}, wanted {REQUESTED_MAC}");
+    ensure!(
+        mac == REQUESTED_MAC,
+        "storage0 has MAC {mac}, wanted {REQUESTED_MAC}"
+    );
     let macvlan = links
         .get("net3")
         .with_context(|| format!("pod many has no net3, only {:?}", links.keys()))?;
@@ -128,7 +146,11 @@ pub(super) async fn software(node: &Node) -> Result<String> {
         .create(&network("ipvlan-net", None, &ipvlan.to_string()))
         .await?;
     start(node, &PodSpec::new("ipvlan").networks("ipvlan-net")).await?;
-    start(node, &PodSpec::new("manual").networks("macvlan-conf").restricted()).await?;
+    start(
+        node,
+        &PodSpec::new("manual").networks("macvlan-conf").restricted(),
+    )
+    .await?;
     let mut rows = Vec::new();
     for name in ["ipvlan", "manual"] {
         let links = look::links(node, name).await?;

@@ -36,7 +36,13 @@ pub(super) async fn ping_and_isolation(node: &Node) -> Result<String> {
         .client
         .create(&network("vlan-200", Some(KERNEL), &carol.to_string()))
         .await?;
-    start(node, &PodSpec::new("carol").networks("vlan-200").devices(KERNEL, 1)).await?;
+    start(
+        node,
+        &PodSpec::new("carol")
+            .networks("vlan-200")
+            .devices(KERNEL, 1),
+    )
+    .await?;
     kernel_vf(node, "carol", "net1", 200).await?;
     wait_up(node, "carol").await?;
     let [alice, bob] = [address(node, "alice").await?, address(node, "bob").await?];
@@ -47,7 +53,9 @@ pub(super) async fn ping_and_isolation(node: &Node) -> Result<String> {
             bail!("carol in VLAN 200 reaches {target} in VLAN 100");
         }
     }
-    Ok(format!("alice {alice} <-> bob {bob}; carol in VLAN 200 reaches neither"))
+    Ok(format!(
+        "alice {alice} <-> bob {bob}; carol in VLAN 200 reaches neither"
+    ))
 }
 
 async fn address(node: &Node, pod: &str) -> Result<String> {
@@ -63,7 +71,10 @@ async fn address(node: &Node, pod: &str) -> Result<String> {
 async fn wait_up(node: &Node, pod: &str) -> Result<()> {
     let deadline = Instant::now() + LINK_UP;
     while !look::links(node, pod).await?["net1"].up {
-        ensure!(Instant::now() < deadline, "net1 of pod {pod} has no carrier after 30 s");
+        ensure!(
+            Instant::now() < deadline,
+            "net1 of pod {pod} has no carrier after 30 s"
+        );
         tokio::time::sleep(Duration::from_millis(200)).await;
     }
     Ok(())
@@ -72,7 +83,10 @@ async fn wait_up(node: &Node, pod: &str) -> Result<()> {
 async fn reach(node: &Node, from: &str, target: &str) -> Result<()> {
     let deadline = Instant::now() + LINK_UP;
     while !ping(node, from, target, 1).await? {
-        ensure!(Instant::now() < deadline, "{from} does not reach {target} within 30 s");
+        ensure!(
+            Instant::now() < deadline,
+            "{from} does not reach {target} within 30 s"
+        );
     }
     Ok(())
 }
@@ -80,7 +94,10 @@ async fn reach(node: &Node, from: &str, target: &str) -> Result<()> {
 async fn ping(node: &Node, from: &str, target: &str, count: u32) -> Result<bool> {
     let count = count.to_string();
     let words = ["/bin/ping", "-I", "net1", "-c", &count, "-W", "1", target];
-    let output = node.runtime.exec(from, &words, Duration::from_secs(20)).await?;
+    let output = node
+        .runtime
+        .exec(from, &words, Duration::from_secs(20))
+        .await?;
     Ok(output.code == 0)
 }
 
@@ -93,7 +110,14 @@ pub(super) async fn dpdk(node: &Node) -> Result<String> {
         .client
         .create(&network("dpdk-100", Some(DPDK), &config.to_string()))
         .await?;
-    start(node, &PodSpec::new("dpdk").networks("dpdk-100").devices(DPDK, 1).dpdk()).await?;
+    start(
+        node,
+        &PodSpec::new("dpdk")
+            .networks("dpdk-100")
+            .devices(DPDK, 1)
+            .dpdk(),
+    )
+    .await?;
     let devices = look::devices("dpdk").await?;
     let vf = devices
         .get(DPDK)
@@ -103,7 +127,10 @@ pub(super) async fn dpdk(node: &Node) -> Result<String> {
     let capabilities = effective_capabilities(node).await?;
     let alice = look::links(node, "alice").await?["net1"].clone();
     let sent = testpmd(node, vf, &alice.mac).await?;
-    ensure!(sent > PACKETS, "testpmd sent {sent} packets through {vf}, wanted more than {PACKETS}");
+    ensure!(
+        sent > PACKETS,
+        "testpmd sent {sent} packets through {vf}, wanted more than {PACKETS}"
+    );
     let now = look::links(node, "alice").await?["net1"].rx_packets;
     let counted = now - alice.rx_packets;
     ensure!(
@@ -124,7 +151,10 @@ async fn own_group_only(node: &Node, vf: &str) -> Result<()> {
     let listed: BTreeSet<&str> = listed.split_whitespace().collect();
     let group = iommu_group(vf)?;
     let wanted = BTreeSet::from(["vfio", group.as_str()]);
-    ensure!(listed == wanted, "pod dpdk sees {listed:?} in /dev/vfio, wanted {wanted:?}");
+    ensure!(
+        listed == wanted,
+        "pod dpdk sees {listed:?} in /dev/vfio, wanted {wanted:?}"
+    );
     let variable = node
         .runtime
         .run("dpdk", &["/bin/env"], Duration::from_secs(10))
@@ -139,18 +169,24 @@ async fn own_group_only(node: &Node, vf: &str) -> Result<()> {
 
 async fn effective_capabilities(node: &Node) -> Result<&'static str> {
     let words = ["/bin/grep", "CapEff", "/proc/self/status"];
-    let line = node.runtime.run("dpdk", &words, Duration::from_secs(10)).await?;
+    let line = node
+        .runtime
+        .run("dpdk", &words, Duration::from_secs(10))
+        .await?;
     let mask = line.split_whitespace().nth(1).context("no CapEff line")?;
     // CAP_IPC_LOCK is bit 14 (include/uapi/linux/capability.h).
     let mask = u64::from_str_radix(mask, 16).context("read CapEff")?;
-    ensure!(mask == 1 << 14, "pod dpdk has capabilities {mask:#x}, wanted IPC_LOCK alone");
+    ensure!(
+        mask == 1 << 14,
+        "pod dpdk has capabilities {mask:#x}, wanted IPC_LOCK alone"
+    );
     Ok("IPC_LOCK")
 }
 
 /// Sends for some seconds and returns how many packets testpmd says it sent.
 async fn testpmd(node: &Node, vf: &str, peer: &str) -> Result<u64> {
     let line = format!(
-        "(sleep 8; echo) | /usr/bin/dpdk-testpmd -l 0-1 --in-memory --iova-mode=va --no-telemetry -a {vf} \
+        "(sleep 5; echo) | /usr/bin/dpdk-testpmd -l 0-1 --in-memory --iova-mode=va --no-telemetry -a {vf} \
          -- --auto-start --forward-mode=txonly --eth-peer=0,{peer} --total-num-mbufs=4096"
     );
     let output = node

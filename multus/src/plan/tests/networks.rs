@@ -307,3 +307,12 @@ fn isolation_holds_for_the_default_network_annotation_too_but_for_the_multus_nam
         Reason::AnnotationInvalid
     );
 }
+
+#[test]
+fn an_auxiliary_chain_is_refused_and_not_left_out() {
+    let conf =
+        r#""clusterNetwork":"/etc/cni/net.d/10-cbr0.conflist","auxiliaryCNIChainName":"vendor""#;
+    let (reason, text) = World::with_conf(conf).refused();
+    assert_eq!(reason, Reason::NetworkInvalid);
+    has_all(&text, &["auxiliary chain vendor", "auxiliaryCNIChainName"]);
+}

@@ -66,7 +66,7 @@ fn a_vfio_vf_without_address_is_reported_without_one() {
 
 #[test]
 fn every_driver_for_user_space_is_served_like_vfio() {
-    for driver in ["vfio-pci", "uio_pci_generic", "igb_uio"] {
+    for driver in ["vfio-pci", "mlx5_vfio_pci", "uio_pci_generic", "igb_uio"] {
         let mut world = World::with_pod(Machine::userspace(FakeDriver::full()));
         world.machine.bind(Some(driver));
         let result = world.add("c1", NETNS, &json!({ "vlan": 100 })).unwrap();
