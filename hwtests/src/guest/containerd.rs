@@ -46,7 +46,7 @@ pub async fn start(logs: &Path) -> Result<Service> {
     fs::write("/etc/containerd/config.toml", CONFIG).context("write containerd's configuration")?;
     let mut service = Service::start(logs, "containerd", Path::new("/usr/bin/containerd"), &[])?;
     service
-        .wait_until(Duration::from_secs(60), "its socket answers", async || {
+        .wait_until(Duration::from_mins(1), "its socket answers", async || {
             run("ctr", ["version"]).is_ok()
         })
         .await?;

@@ -165,9 +165,10 @@ pub fn differences(
 
 fn observe_vf(vf: &str, settings: Value) -> Result<VfState> {
     let device = Path::new(PCI).join(vf);
-    let driver = match device.join("driver").exists() {
-        true => basename(&device.join("driver"))?,
-        false => String::new(),
+    let driver = if device.join("driver").exists() {
+        basename(&device.join("driver"))?
+    } else {
+        String::new()
     };
     let interface = interface_of(vf)?.unwrap_or_default();
     let net = Path::new("/sys/class/net").join(&interface);

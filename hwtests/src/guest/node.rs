@@ -90,7 +90,7 @@ impl Node {
             &[("MULTUS_NODE_NAME", NODE)],
         )?;
         multus_daemon
-            .wait_until(Duration::from_secs(60), "its socket is there", async || {
+            .wait_until(Duration::from_mins(1), "its socket is there", async || {
                 Path::new(MULTUS_SOCKET).exists()
             })
             .await?;

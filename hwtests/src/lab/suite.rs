@@ -43,17 +43,14 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let mut counts = Counts::default();
     println!("\n== the stories, with stand-ins");
     stories(arguments, None, &mut counts);
-    match &arguments.assets {
-        Some(assets) => {
-            println!("\n== the stories, with the real kubelet and API server");
-            stories(arguments, Some(assets.clone()), &mut counts);
-        }
-        None => {
-            println!(
-                "\nskipped: the stories with real Kubernetes, since KUBEBUILDER_ASSETS names no folder"
-            );
-            counts.skipped += 1;
-        }
+    if let Some(assets) = &arguments.assets {
+        println!("\n== the stories, with the real kubelet and API server");
+        stories(arguments, Some(assets.clone()), &mut counts);
+    } else {
+        println!(
+            "\nskipped: the stories with real Kubernetes, since KUBEBUILDER_ASSETS names no folder"
+        );
+        counts.skipped += 1;
     }
     for planted in Planted::ALL {
         println!(

@@ -31,7 +31,7 @@ use crate::{
 };
 
 /// A refused pod's events must say why within this time, several retries of the kubelet included.
-const REFUSED: Duration = Duration::from_secs(120);
+const REFUSED: Duration = Duration::from_mins(2);
 
 /// A pod that must be refused, and what its event must say.
 struct Case {
@@ -343,7 +343,7 @@ async fn restore(node: &Node, cases: &[Case]) -> Result<String> {
     for pod in cases.iter().map(|case| case.pod.name()).chain(["holder"]) {
         node.cluster
             .client
-            .delete_pod(pod, Duration::from_secs(120))
+            .delete_pod(pod, Duration::from_mins(2))
             .await?;
     }
     let vf = no_driver(node);

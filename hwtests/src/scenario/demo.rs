@@ -74,7 +74,7 @@ async fn steps(node: &Node, report: &mut Reporter) -> Result<Option<()>> {
             }
         };
     }
-    held!(step::HARDWARE, hardware(node));
+    held!(step::HARDWARE, async { hardware(node) });
     held!(step::ADVERTISE, advertised());
     held!(step::VLAN_100, networks::two_pods_in_vlan_100(node));
     held!(step::PING, traffic::ping_and_isolation(node));
@@ -87,7 +87,7 @@ async fn steps(node: &Node, report: &mut Reporter) -> Result<Option<()>> {
     Ok(Some(()))
 }
 
-async fn hardware(node: &Node) -> Result<String> {
+fn hardware(node: &Node) -> Result<String> {
     let rows: Vec<String> = node
         .hardware
         .pfs
@@ -184,7 +184,7 @@ async fn deletion(node: &Node) -> Result<String> {
     for (pod, _) in &PODS {
         node.cluster
             .client
-            .delete_pod(pod, Duration::from_secs(60))
+            .delete_pod(pod, Duration::from_mins(1))
             .await?;
     }
     all_is_back(node)

@@ -27,7 +27,7 @@ pub fn of_pods() -> Result<Vec<String>> {
     let mut found = Vec::new();
     for (folder, what) in FOLDERS {
         for name in files(Path::new(folder))? {
-            if !name.ends_with(".lock") && name != "lock" {
+            if name.rsplit('.').next() != Some("lock") {
                 found.push(format!("{what}: {folder}/{name}"));
             }
         }

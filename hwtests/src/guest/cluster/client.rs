@@ -67,7 +67,7 @@ impl Client {
     /// # Errors
     /// After a minute.
     pub async fn wait_served(&self, plural: &str) -> Result<()> {
-        let deadline = Instant::now() + Duration::from_secs(60);
+        let deadline = Instant::now() + Duration::from_mins(1);
         let api = self.api(("k8s.cni.cncf.io", "v1", "", plural), None);
         while let Err(error) = api.list(&ListParams::default()).await {
             if Instant::now() > deadline {

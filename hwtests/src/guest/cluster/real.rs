@@ -27,7 +27,7 @@ lab-node,system:node:lab,node,\"system:nodes\"
 lab-multus,system:serviceaccount:kube-system:multus,multus,\"system:serviceaccounts,system:authenticated\"
 ";
 /// Boot of the API server under software emulation.
-const START: Duration = Duration::from_secs(240);
+const START: Duration = Duration::from_mins(4);
 
 /// The processes of a real control plane and a real kubelet.
 #[derive(Debug)]
