@@ -3,6 +3,10 @@
     clippy::disallowed_methods,
     reason = "boundary: reads the project's own sources and asks cargo"
 )]
+#![expect(
+    clippy::expect_used,
+    reason = "the whole file is a test; its readers need no Result"
+)]
 
 use std::{
     collections::{BTreeMap, BTreeSet},
