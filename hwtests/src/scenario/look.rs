@@ -163,8 +163,9 @@ pub async fn check_status(node: &Node, pod: &str, expected: &[&str]) -> Result<V
             ),
         }
         rows.push(format!(
-            "{pod}: {name} {} {}{}",
+            "{pod}: {name} {} {} {}{}",
             entry["name"].as_str().unwrap_or("?"),
+            entry["mac"].as_str().unwrap_or("no mac"),
             addresses(entry).into_iter().collect::<Vec<_>>().join(","),
             pci.map(|pci| format!(" {pci}")).unwrap_or_default(),
         ));
