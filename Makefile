@@ -23,6 +23,7 @@ check: ## format and lints, warnings are errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit: prepare ## all tests that need no guest
+	@command -v cargo-nextest >/dev/null || { echo "installing: cargo-nextest"; cargo install --quiet --locked --version 0.9.143 cargo-nextest; }
 	cargo nextest run --locked --workspace
 	cargo test --locked --workspace --doc --quiet
 
