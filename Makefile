@@ -25,7 +25,6 @@ check: ## format and lints, warnings are errors
 unit: prepare ## all tests that need no guest
 	@command -v cargo-nextest >/dev/null || { echo "installing: cargo-nextest"; cargo install --quiet --locked --version 0.9.143 cargo-nextest; }
 	cargo nextest run --locked --workspace
-	cargo test --locked --workspace --doc --quiet
 
 lab: build ## the lab's share of the tests
 	$(HWTESTS) test
@@ -33,6 +32,7 @@ lab: build ## the lab's share of the tests
 test: check unit lab ## all of it
 
 test-long: test deny ## what does not fit into CI's time
+	cargo test --locked --workspace --doc --quiet
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 
 deny: ## licenses, sources and doubled dependencies
