@@ -5,6 +5,7 @@
 
 use std::collections::HashMap;
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -37,6 +38,8 @@ pub struct Outbox {
     client: Client,
     slots: Semaphore,
     waiting: Mutex<HashMap<(String, String), Waiting>>,
+    /// Never repeats: an old entry may pause while newer ones come and go.
+    next: AtomicU64,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -62,6 +65,7 @@ impl Outbox {
             client,
             slots: Semaphore::new(AT_ONCE),
             waiting: Mutex::default(),
+            next: AtomicU64::default(),
         })
     }
 
@@ -111,7 +115,7 @@ impl Outbox {
     fn spawn(self: &Arc<Self>, entry: Entry, file: Option<String>) {
         let number = {
             let mut waiting = self.lock();
-            let number = waiting.get(&key(&entry.pod)).map_or(0, |w| w.number + 1);
+            let number = self.next.fetch_add(1, Ordering::Relaxed);
             let value = entry.value.clone();
             waiting.insert(key(&entry.pod), Waiting { number, value });
             number
@@ -182,4 +186,36 @@ fn key(pod: &PodRef) -> (String, String) {
 fn file_name(pod: &PodRef) -> String {
     let safe = |text: &str| text.replace(['/', '_'], "-");
     format!("{}_{}.json", safe(&pod.namespace), safe(&pod.name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn entry(value: &str) -> Entry {
+        Entry {
+            pod: PodRef {
+                namespace: "d".into(),
+                name: "p".into(),
+                uid: Some("u".into()),
+            },
+            value: value.into(),
+        }
+    }
+
+    #[tokio::test]
+    async fn an_old_entry_whose_turn_comes_late_is_never_taken_for_the_newest() {
+        let dir = tempfile::tempdir().unwrap();
+        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = Client::try_from(nobody).unwrap();
+        let outbox = Outbox::new(dir.path().to_path_buf(), client);
+        let newest = |outbox: &Outbox| outbox.lock()[&key(&entry("").pod)].number;
+        outbox.accept(entry("old")).unwrap();
+        let old = newest(&outbox);
+        outbox.accept(entry("newer")).unwrap();
+        // It is written, while the old one pauses.
+        outbox.lock().clear();
+        outbox.accept(entry("newest")).unwrap();
+        assert!(!outbox.is_newest(&entry("").pod, old));
+    }
 }
