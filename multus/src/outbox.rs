@@ -73,7 +73,7 @@ impl Outbox {
     pub fn resume(self: &Arc<Self>) -> Result<(), host::error::Error> {
         for name in file::list(&self.dir)? {
             match file::read_record::<Entry>(&self.dir.join(&name)) {
-                Ok(Some(entry)) => self.spawn(entry, Some(name)),
+                Ok(Some(entry)) => self.spawn(entry, name),
                 Ok(None) => {}
                 Err(error) => {
                     warn!(
@@ -92,7 +92,7 @@ impl Outbox {
         file::create_dir(&self.dir, file::PRIVATE_DIR)?;
         let name = file_name(&entry.pod);
         file::write_record(&self.dir.join(&name), &entry, Durability::Process)?;
-        self.spawn(entry, Some(name));
+        self.spawn(entry, name);
         Ok(())
     }
 
@@ -103,7 +103,9 @@ impl Outbox {
             .get(&key(&entry.pod))
             .is_some_and(|waiting| waiting.value == entry.value);
         if !same {
-            self.spawn(entry, None);
+            // Of the entry that it replaces: without this the next start would write that one again.
+            let file = file_name(&entry.pod);
+            self.spawn(entry, file);
         }
     }
 
@@ -112,7 +114,7 @@ impl Outbox {
         self.lock().len()
     }
 
-    fn spawn(self: &Arc<Self>, entry: Entry, file: Option<String>) {
+    fn spawn(self: &Arc<Self>, entry: Entry, file: String) {
         let number = {
             let mut waiting = self.lock();
             let number = self.next.fetch_add(1, Ordering::Relaxed);
@@ -124,7 +126,7 @@ impl Outbox {
         tokio::spawn(async move { outbox.deliver(&entry, number, file).await });
     }
 
-    async fn deliver(&self, entry: &Entry, number: u64, file: Option<String>) {
+    async fn deliver(&self, entry: &Entry, number: u64, file: String) {
         let pod = &entry.pod;
         let mut pause = PAUSES.0;
         loop {
@@ -159,9 +161,7 @@ impl Outbox {
         if waiting.get(&key(pod)).is_some_and(|w| w.number == number) {
             waiting.remove(&key(pod));
             // Under the lock: a newer entry would have written the same file.
-            if let Some(name) = file
-                && let Err(error) = file::remove(&self.dir.join(name))
-            {
+            if let Err(error) = file::remove(&self.dir.join(file)) {
                 warn!(%pod, error = cni::error::chain(&error), "written network-status");
             }
         }

@@ -117,6 +117,37 @@ async fn a_static_pod_gets_its_status_under_the_uid_of_the_api() {
 }
 
 #[tokio::test]
+async fn a_reported_status_that_a_newer_one_replaced_is_not_kept_for_the_next_start() {
+    let node = Node::new().await;
+    let daemon = node.start().await;
+    runtime_record(&node, "p", "10.1.0.6");
+    node.api.state().conflicts = usize::MAX;
+    node.api.pod("p", &json!({}));
+    daemon.report(&report("p")).await.ok();
+    let pod = with_address(&node, "p", &json!({}), "10.1.0.6");
+    node.api.put("pods", pod);
+    // A second task tries to write now, each attempt of which makes two calls.
+    let patches = || {
+        let calls = node.api.state().calls.clone();
+        calls
+            .iter()
+            .filter(|call| call.starts_with("PATCH"))
+            .count()
+    };
+    until("the newer one is tried", async || patches() >= 8).await;
+    node.api.state().conflicts = 0;
+    assert_eq!(
+        node.api.until_status("p").await[0]["ips"],
+        json!(["10.1.0.6"])
+    );
+    let kept = node.path("state/reports");
+    until("nothing is kept", async || {
+        host::file::list(&kept).unwrap().is_empty()
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn a_report_that_makes_no_sense_is_refused() {
     let node = Node::new().await;
     let daemon = node.start().await;
