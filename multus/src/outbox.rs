@@ -4,6 +4,7 @@
 //! a restart of the daemon loses it. Of several entries for one pod only the newest counts.
 
 use std::collections::HashMap;
+use std::hash::{DefaultHasher, Hash, Hasher};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -22,6 +23,8 @@ use crate::api::status::{self, Written};
 const AT_ONCE: usize = 8;
 /// First and longest pause between attempts.
 const PAUSES: (Duration, Duration) = (Duration::from_millis(200), Duration::from_secs(30));
+/// Longest part of a pod's name in a file's name; the rest of 255 is for what makes it unique.
+const LONGEST_NAME: usize = 180;
 
 /// A status to be written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -182,10 +185,17 @@ fn key(pod: &PodRef) -> (String, String) {
     (pod.namespace.clone(), pod.name.clone())
 }
 
-/// `_` occurs in neither part.
+/// `_` occurs in neither part. Namespace and name together may be longer than a file's name.
 fn file_name(pod: &PodRef) -> String {
     let safe = |text: &str| text.replace(['/', '_'], "-");
-    format!("{}_{}.json", safe(&pod.namespace), safe(&pod.name))
+    let mut name = format!("{}_{}", safe(&pod.namespace), safe(&pod.name));
+    if name.len() > LONGEST_NAME {
+        let mut hasher = DefaultHasher::new();
+        name.hash(&mut hasher);
+        name.truncate(name.floor_char_boundary(LONGEST_NAME));
+        name = format!("{name}_{:016x}", hasher.finish());
+    }
+    format!("{name}.json")
 }
 
 #[cfg(test)]

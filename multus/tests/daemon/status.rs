@@ -117,6 +117,16 @@ async fn a_static_pod_gets_its_status_under_the_uid_of_the_api() {
 }
 
 #[tokio::test]
+async fn a_pod_with_the_longest_name_that_kubernetes_allows_gets_its_status() {
+    let node = Node::new().await;
+    let name = "p".repeat(253);
+    node.api.pod(&name, &json!({}));
+    let daemon = node.start().await;
+    daemon.report(&report(&name)).await.ok();
+    node.api.until_status(&name).await;
+}
+
+#[tokio::test]
 async fn a_reported_status_that_a_newer_one_replaced_is_not_kept_for_the_next_start() {
     let node = Node::new().await;
     let daemon = node.start().await;
