@@ -68,7 +68,9 @@ impl NadFiles {
                 }
             }
         }
-        nads.iter().try_for_each(|(key, nad)| self.put(key, nad))
+        // One that cannot be stored must not keep the others from being stored.
+        let stored = nads.iter().map(|(key, nad)| self.put(key, nad));
+        stored.fold(Ok(()), Result::and)
     }
 
     fn put(&self, key: &NadKey, nad: &Nad) -> Result<(), host::error::Error> {

@@ -67,3 +67,15 @@ async fn a_deleted_nad_is_gone_from_the_copy_once_the_api_says_so() {
         .await
         .refused("NetworkNotFound");
 }
+
+#[tokio::test]
+async fn a_nad_whose_name_is_too_long_for_a_file_does_not_keep_others_from_the_disk() {
+    let node = Node::new().await;
+    node.api
+        .nad(&format!("d/{}", "a".repeat(253)), MACVLAN, None);
+    node.api.nad("d/z", MACVLAN, None);
+    let daemon = node.start().await;
+    let copy = node.path("state/nads/d/z.json");
+    until("the NAD is on disk", async || copy.exists()).await;
+    drop(daemon);
+}
