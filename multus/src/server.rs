@@ -34,7 +34,7 @@ pub mod socket;
 const CONNECTIONS: usize = 1024;
 /// Largest request taken.
 const LARGEST: usize = 4 << 20;
-/// A client that sends its request slower than this is dropped.
+/// A client that sends its head or its body slower than this is dropped.
 const HEADERS: Duration = Duration::from_secs(5);
 /// What open requests get to end after a stop.
 const GRACE: Duration = Duration::from_secs(2);
@@ -193,9 +193,10 @@ async fn accept(
 }
 
 async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, cni::Error> {
-    let bytes = Limited::new(body, LARGEST)
-        .collect()
+    let all = Limited::new(body, LARGEST).collect();
+    let bytes = tokio::time::timeout(HEADERS, all)
         .await
+        .map_err(|_| cni::Error::new(code::IO, "read the request: it does not end"))?
         .map_err(|error| cni::Error::new(code::IO, format!("read the request: {error}")))?
         .to_bytes();
     serde_json::from_slice(&bytes)

@@ -3,8 +3,10 @@
 use std::os::unix::fs::MetadataExt;
 
 use serde_json::json;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::UnixStream;
 
-use super::node::{MACVLAN, Node, until};
+use super::node::{MACVLAN, Node, PATIENCE, until};
 
 #[tokio::test]
 async fn health_readiness_and_the_endpoints_that_are_not_served() {
@@ -127,4 +129,17 @@ async fn only_pods_of_this_node_are_listed_and_watched() {
     for call in of_all {
         assert!(call.contains("fieldSelector=spec.nodeName"), "{call}");
     }
+}
+
+#[tokio::test]
+async fn a_client_that_never_sends_its_body_does_not_keep_its_connection() {
+    let node = Node::new().await;
+    let daemon = node.start().await;
+    let mut stream = UnixStream::connect(daemon.socket()).await.unwrap();
+    let head = "POST /plan HTTP/1.1\r\nHost: multus\r\nContent-Length: 9\r\n\r\n{";
+    stream.write_all(head.as_bytes()).await.unwrap();
+    let mut answer = Vec::new();
+    let ended = stream.read_to_end(&mut answer);
+    let ended = tokio::time::timeout(PATIENCE, ended).await;
+    ended.expect("the connection is ended").unwrap();
 }

@@ -19,7 +19,7 @@ pub(crate) const CBR0: &str =
 pub(crate) const MACVLAN: &str = r#"{"cniVersion":"1.0.0","type":"macvlan","master":"eth1"}"#;
 
 /// Long enough for a busy machine; nothing waits for its end.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(20);
 
 #[derive(Debug)]
 pub(crate) struct Node {
