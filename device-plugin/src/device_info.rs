@@ -58,11 +58,13 @@ impl DeviceInfoFiles {
             ..DeviceInfo::default()
         };
         let (resource_text, id) = (resource.to_string(), address.to_string());
+        // Before the file is there: `clean` must not take it for the one of the pod that went.
+        let mut seen = self.seen();
         device_info::write(
             &device_info::dp_path(&self.directory, &resource_text, &id),
             &info,
         )?;
-        self.seen().insert((resource.clone(), address), false);
+        seen.insert((resource.clone(), address), false);
         Ok(())
     }
 

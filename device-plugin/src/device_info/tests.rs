@@ -130,3 +130,25 @@ fn files_of_other_resources_stay() {
     fixture.clean(false);
     assert!(fixture.path("net-b").exists());
 }
+
+#[test]
+fn a_file_written_for_the_next_pod_while_the_last_pods_is_cleaned_up_stays() {
+    let fixture = Fixture::new();
+    let key = (resource("net"), VF.parse().unwrap());
+    let is_done = std::sync::atomic::AtomicBool::new(false);
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            while !is_done.load(std::sync::atomic::Ordering::Relaxed) {
+                fixture.clean(true);
+                fixture.clean(false);
+            }
+        });
+        let lost = (0..3000).any(|_| {
+            fixture.write("net", &[]);
+            let seen = fixture.files.seen();
+            seen.get(&key) == Some(&false) && !fixture.path("net").exists()
+        });
+        is_done.store(true, std::sync::atomic::Ordering::Relaxed);
+        assert!(!lost, "the pod that just got the device has no file");
+    });
+}
