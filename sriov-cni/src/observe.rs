@@ -72,9 +72,19 @@ pub fn before_undo(
     record: &Record,
     pod: Option<&Path>,
 ) -> Result<undo::Observed> {
-    let Found::Vf(function) = node.function(record.vf)? else {
-        // Without the VF, or without a PF to control it, nothing of it is left to be restored.
-        return Ok(undo::Observed::default());
+    let function = match node.function(record.vf)? {
+        Found::Vf(function) => function,
+        // A PF that recovers, or whose interface was moved away, keeps its VFs as they are.
+        Found::NoPfInterface { .. } => {
+            return Ok(undo::Observed {
+                is_out_of_control: true,
+                ..undo::Observed::default()
+            });
+        }
+        // Without the VF nothing of it is left to be restored.
+        Found::Nothing | Found::NoVf | Found::NotListed { .. } => {
+            return Ok(undo::Observed::default());
+        }
     };
     let attributes = node.attributes(&function.pf, function.index)?;
     let mut observed = undo::Observed {

@@ -147,6 +147,12 @@ fn note(progress: &mut Progress, record: &Record, step: &Step, lesson: Lesson) {
 
 fn pending(record: &Record, observed: &Observed) -> Vec<String> {
     let mut pending = Vec::new();
+    if observed.is_out_of_control {
+        pending.push(format!(
+            "the PF of VF {} has no interface on the host",
+            record.vf
+        ));
+    }
     if undo::is_away(record, observed) {
         pending.push(format!(
             "the interface of VF {} is not back on the host yet",

@@ -15,6 +15,8 @@ use crate::step::{Properties, Step};
 pub struct Observed {
     /// The VF and its PF; `None` if there is no such VF any more, or no way to control it.
     pub function: Option<Function>,
+    /// The VF exists, but its PF shows no interface to control it by.
+    pub is_out_of_control: bool,
     /// Its attributes; `None` if the driver tells nothing.
     pub attributes: Option<VfState>,
     /// Its interface, if it is on the host or in the record's pod.

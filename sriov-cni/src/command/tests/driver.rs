@@ -82,3 +82,27 @@ fn every_driver_for_user_space_is_served_like_vfio() {
         );
     }
 }
+
+#[test]
+fn a_vf_whose_pf_shows_no_interface_at_del_is_not_forgotten() {
+    let mut world = World::igb();
+    let before = world.machine.baseline();
+    world
+        .add("c1", NETNS, &json!({ "vlan": 100, "trust": "on" }))
+        .unwrap();
+    // The PF's driver recovers, or its interface is in another namespace: its VFs keep what was set.
+    let pf = world.machine.pf().address;
+    let away = crate::node::Found::NoPfInterface { pf };
+    let function = std::mem::replace(&mut world.machine.function, away);
+    world.del("c1", NETNS).unwrap();
+    world.machine.kill_pod(NETNS);
+    world.machine.function = function;
+    world.machine.start_pod("/run/netns/b");
+    world.machine.at = Some(crate::fake::Spot::Host);
+    world.add("c2", "/run/netns/b", &json!({})).unwrap();
+    world.del("c2", "/run/netns/b").unwrap();
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}
