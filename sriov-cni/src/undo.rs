@@ -198,7 +198,7 @@ fn attributes(record: &Record, observed: &Observed, progress: Progress) -> Vec<V
     let mut steps: Vec<_> = record
         .attributes
         .iter()
-        .filter_map(|attribute| original(attribute, before))
+        .filter_map(|attribute| original(attribute, before, now))
         .filter(|attribute| match attribute.holds(now) {
             Some(holds) => !holds,
             None => !progress.untold,
@@ -215,12 +215,15 @@ fn attributes(record: &Record, observed: &Observed, progress: Progress) -> Vec<V
 }
 
 /// What an attribute was. Where the driver did not tell: the value that gives the VF the least rights.
-fn original(attribute: &VfAttribute, before: &VfState) -> Option<VfAttribute> {
+fn original(attribute: &VfAttribute, before: &VfState, now: &VfState) -> Option<VfAttribute> {
     Some(match attribute {
         VfAttribute::Vlan(_) => VfAttribute::Vlan(before.vlan),
         VfAttribute::Rate(_) => VfAttribute::Rate(before.rate),
         VfAttribute::SpoofCheck(_) => VfAttribute::SpoofCheck(before.spoof_check.unwrap_or(true)),
-        VfAttribute::Trust(_) => VfAttribute::Trust(before.trust.unwrap_or(false)),
+        // What a driver does not tell now, it did not tell before: the Go plugin noted a guess.
+        VfAttribute::Trust(_) => {
+            VfAttribute::Trust(now.trust.is_some() && before.trust.unwrap_or(false))
+        }
         VfAttribute::LinkState(_) => VfAttribute::LinkState(before.link_state),
         VfAttribute::RssQuery(_) => VfAttribute::RssQuery(before.rss_query.unwrap_or(false)),
         VfAttribute::NodeGuid(_) => VfAttribute::NodeGuid(before.node_guid?),

@@ -169,3 +169,22 @@ fn our_attachment_is_restored_from_the_go_format_alone() {
     );
     assert_eq!(world.leftovers(), [""; 0]);
 }
+
+#[test]
+fn a_trust_that_the_go_plugin_only_guessed_is_not_switched_on() {
+    let mut world = World::with_pod(Machine::new(FakeDriver::silent()));
+    added_by_go(&mut world);
+    // The Go plugin takes what a driver does not tell for on.
+    let path = world.state("c1-net1");
+    let file = std::fs::File::open(&path).unwrap();
+    let mut cache: Value = serde_json::from_reader(file).unwrap();
+    cache["OrigVfState"]["Trust"] = json!(true);
+    write(&path, cache.to_string().as_bytes());
+    world.del("c1", NETNS).unwrap();
+    let changes = &world.machine.changes;
+    let trust: Vec<_> = changes
+        .iter()
+        .filter(|change| change.contains("trust"))
+        .collect();
+    assert!(!trust.last().unwrap().contains("trust on"), "{changes:?}");
+}
