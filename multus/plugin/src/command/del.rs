@@ -67,7 +67,11 @@ fn delete_configured(session: &Session<'_>) -> Result<(), Failure> {
     let entries: Vec<_> = attachments.iter().map(Entry::from).collect();
     let place = session.place(session.delegate_args(session.pod.as_ref()));
     let remaining = detach(&entries, &place, &session.runtime(), session.log());
-    summary(&remaining).map_or(Ok(()), Err)
+    if remaining.iter().all(|remaining| remaining.entry.default) {
+        return summary(&remaining).map_or(Ok(()), Err);
+    }
+    // Tries are counted in a record, or a secondary that never deletes would block DEL for ever.
+    settle(session, from_left(session, go::Left::default())?, remaining)
 }
 
 fn delete_recorded(session: &Session<'_>, record: Record) -> Result<(), Failure> {

@@ -120,6 +120,26 @@ fn del_of_a_sandbox_whose_rest_is_kept_succeeds_without_calling_the_default_netw
 }
 
 #[test]
+fn a_secondary_of_the_configuration_that_never_deletes_does_not_block_the_del_of_a_sandbox_without_record()
+ {
+    let node = Node::new();
+    let conf = node.conf(&json!({"clusterNetwork": null, "delegates": [
+        {"cniVersion": "1.0.0", "name": "inline", "type": "primary"},
+        {"cniVersion": "1.0.0", "name": "extra", "type": "one"}
+    ]}));
+    node.fail("one", "DEL", 5, "stuck");
+    for _ in 0..3 {
+        node.call("DEL", &conf).error();
+    }
+    node.call("DEL", &conf).ok();
+    assert!(
+        node.state().contains(&"kept/c1".to_owned()),
+        "{:?}",
+        node.state()
+    );
+}
+
+#[test]
 fn an_error_of_the_default_network_is_always_returned() {
     let (node, conf) = orphaned();
     node.fail("primary", "DEL", 11, "busy");
