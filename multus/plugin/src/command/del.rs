@@ -141,6 +141,13 @@ fn recorded(session: &Session<'_>) -> Result<Option<Record>, Failure> {
                 .journal
                 .set_aside(id)
                 .map_err(|e| Failure::io(step, &e))?;
+            // For the next DEL, should this one be killed on the way.
+            let written = session
+                .journal
+                .write(Shelf::Live, &record, Durability::Process);
+            if let Err(error) = written {
+                session.log().warn(&cni::error::chain(&error));
+            }
             Ok(Some(record))
         }
         Err(error) => Err(Failure::io(step, &error)),

@@ -175,6 +175,20 @@ fn a_corrupt_record_is_set_aside_and_libcnis_cache_takes_its_place() {
 }
 
 #[test]
+fn a_del_with_a_corrupt_record_that_is_killed_is_completed_by_the_next_one() {
+    let (node, conf) = orphaned();
+    fs::write(node.path("state/journal/c1"), "{}").unwrap();
+    node.behave("one", "DEL", "kill -9 $PPID; exit 0\n");
+    node.call("DEL", &conf);
+    node.recover("one", "DEL");
+    node.forget_order();
+    node.call("DEL", &conf).ok();
+    let order = node.order();
+    assert!(order.contains(&"DEL one net1".to_owned()), "{order:?}");
+    assert_eq!(left(&node), ["damaged/c1"]);
+}
+
+#[test]
 fn a_corrupt_record_and_no_cache_still_deletes_the_default_network() {
     let (node, conf) = orphaned();
     fs::write(node.path("state/journal/c1"), "").unwrap();
