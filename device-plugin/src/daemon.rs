@@ -42,7 +42,7 @@ pub struct Settings {
     pub pause: Duration,
 }
 
-/// How often PodResources is asked while something waits for a pod to end.
+/// How often PodResources is asked while something waits for a pod to end, or for its answer.
 const IMPATIENT: Duration = Duration::from_secs(5);
 
 /// What asks netlink; a value in tests.
@@ -161,6 +161,7 @@ impl Daemon {
 
     fn interval(&self) -> Duration {
         let waiting = self.node.is_none()
+            || !self.kubelet_answers
             || self.inventory.is_waiting()
             || self.shared.device_info.is_waiting();
         if waiting {

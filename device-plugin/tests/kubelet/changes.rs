@@ -242,6 +242,24 @@ async fn g11_across_a_restart_a_held_vf_that_is_gone_is_still_listed_unhealthy()
 }
 
 #[tokio::test]
+async fn a_kubelet_that_turned_the_question_away_is_asked_again_without_a_change() {
+    let (mut node, mut pool) = followed(NET).await;
+    pool.until_shows(&VF[..2]).await;
+    node.kubelet.hold(&[("intel.com/net", VF[1])]);
+    node.stop().await;
+    node.set_vfs(1);
+    node.kubelet.turn_away(2);
+    node.start();
+    let request = node.kubelet.registration().await;
+    let unhealthy = format!("{}!", VF[1]);
+    node.kubelet
+        .follow(&request)
+        .await
+        .until_shows(&[VF[0], &unhealthy])
+        .await;
+}
+
+#[tokio::test]
 async fn g8_the_device_info_of_a_pod_goes_when_the_pod_does() {
     let (node, mut pool) = followed(NET).await;
     pool.allocate(&[VF[0]]).await.unwrap();

@@ -50,6 +50,8 @@ pub(crate) struct FakeKubelet {
     running: Option<Running>,
     /// What pods hold: resource and device.
     held: Arc<Mutex<Vec<(String, String)>>>,
+    /// Questions about pods that are turned away first.
+    busy: Arc<Mutex<u32>>,
 }
 
 struct Running {
@@ -62,6 +64,8 @@ struct Accepts {
     registered: mpsc::UnboundedSender<RegisterRequest>,
     refusals: Arc<Mutex<u32>>,
     held: Arc<Mutex<Vec<(String, String)>>>,
+    /// Questions about pods that are turned away first.
+    busy: Arc<Mutex<u32>>,
 }
 
 #[tonic::async_trait]
@@ -83,6 +87,13 @@ impl PodResourcesLister for Accepts {
         &self,
         _: Request<ListPodResourcesRequest>,
     ) -> Result<Response<ListPodResourcesResponse>, Status> {
+        {
+            let mut busy = self.busy.lock().unwrap();
+            if *busy > 0 {
+                *busy -= 1;
+                return Err(Status::resource_exhausted("rejected by rate limit"));
+            }
+        }
         let held = self.held.lock().unwrap().clone();
         let devices = |(resource, id): (String, String)| ContainerDevices {
             resource_name: resource,
@@ -131,6 +142,7 @@ impl FakeKubelet {
             root: root.to_owned(),
             running: None,
             held: Arc::default(),
+            busy: Arc::default(),
         }
     }
 
@@ -147,6 +159,7 @@ impl FakeKubelet {
             registered: sender,
             refusals,
             held: Arc::clone(&self.held),
+            busy: Arc::clone(&self.busy),
         };
         let stop = CancellationToken::new();
         let socket = Socket::bind(&self.plugins().join("kubelet.sock")).unwrap();
@@ -195,6 +208,11 @@ impl FakeKubelet {
     pub(crate) fn hold(&self, held: &[(&str, &str)]) {
         let owned = |(resource, id): &(&str, &str)| ((*resource).to_owned(), (*id).to_owned());
         *self.held.lock().unwrap() = held.iter().map(owned).collect();
+    }
+
+    /// Turns the next questions about pods away.
+    pub(crate) fn turn_away(&self, questions: u32) {
+        *self.busy.lock().unwrap() = questions;
     }
 
     /// Registers nothing, just follows the pool behind a socket of `device-plugins`.
