@@ -13,6 +13,7 @@ use host::file;
 use kube::runtime::reflector;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client};
+use multus_plugin::config::NetConf;
 use nix::unistd::Uid;
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::{mpsc, watch};
@@ -234,8 +235,11 @@ fn keep_primary(service: &Service, change: &Change) {
     let installed = cni::conf_dir::first(&config.cni_config_dir)
         .ok()
         .and_then(|list| crate::plain::own_configuration(&list))
-        .and_then(|bytes| config.overlaid(&bytes).ok());
-    let Some(kept) = installed.as_ref().and_then(primary::wanted) else {
+        .and_then(|bytes| {
+            let own = NetConf::parse(&bytes).ok()?;
+            primary::wanted(&config.overlaid(&bytes).ok()?, &own)
+        });
+    let Some(kept) = installed else {
         return;
     };
     let found: Option<&Nad> = match change {

@@ -19,10 +19,11 @@ pub struct Kept {
     pub path: PathBuf,
 }
 
-/// What a configuration wants kept; `None` unless `clusterNetwork` may name a NAD.
-pub fn wanted(conf: &NetConf) -> Option<Kept> {
+/// What a configuration wants kept; `None` unless `clusterNetwork` may name a NAD. `own` is the plugin's
+/// configuration without the daemon's policy over it: the plugin looks for the file by that.
+pub fn wanted(conf: &NetConf, own: &NetConf) -> Option<Kept> {
     Some(Kept {
-        path: conf.kept_primary()?,
+        path: own.kept_primary()?,
         key: NadKey {
             namespace: conf.multus_namespace.clone(),
             name: conf.cluster_network.clone(),
@@ -76,7 +77,8 @@ mod tests {
             r#"{{"name":"n","type":"multus","clusterNetwork":"cbr0","cniDir":{:?}}}"#,
             dir.display()
         );
-        wanted(&NetConf::parse(conf.as_bytes()).unwrap()).unwrap()
+        let conf = NetConf::parse(conf.as_bytes()).unwrap();
+        wanted(&conf, &conf).unwrap()
     }
 
     fn nad(config: &str) -> Nad {

@@ -97,7 +97,7 @@ impl Service {
                         .await;
                 }
                 Answer::Plan(plan, warnings) => {
-                    keep_primary(&conf, &known);
+                    keep_primary(&conf, request, &known);
                     for warning in warnings {
                         self.tell(&pod.pod, warning.reason, &warning.text);
                     }
@@ -173,8 +173,9 @@ impl Service {
     }
 }
 
-fn keep_primary(conf: &NetConf, known: &Known) {
-    let Some(kept) = primary::wanted(conf) else {
+fn keep_primary(conf: &NetConf, request: &PlanRequest, known: &Known) {
+    let own = NetConf::parse(request.config.get().as_bytes()).ok();
+    let Some(kept) = own.and_then(|own| primary::wanted(conf, &own)) else {
         return;
     };
     if let Some(Found::Here(nad)) = known.nads.get(&kept.key) {

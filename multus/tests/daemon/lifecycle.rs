@@ -143,3 +143,19 @@ async fn a_client_that_never_sends_its_body_does_not_keep_its_connection() {
     let ended = tokio::time::timeout(PATIENCE, ended).await;
     ended.expect("the connection is ended").unwrap();
 }
+
+#[tokio::test]
+async fn the_default_network_is_kept_where_the_plugin_looks_whatever_the_daemons_multus_namespace()
+{
+    let node = Node::new().await;
+    node.write_config(&json!({"multusNamespace": "infra"}));
+    node.api.nad("infra/flannel", MACVLAN, None);
+    let conf = node.conf(&json!({"clusterNetwork": "flannel"}));
+    let installed = json!({"cniVersion": "1.0.0", "name": "n", "plugins": [conf]});
+    node.write("net.d/00-multus.conflist", &installed.to_string());
+    let daemon = node.start().await;
+    let conf = multus_plugin::config::NetConf::parse(conf.to_string().as_bytes()).unwrap();
+    let kept = conf.kept_primary().unwrap();
+    until("the default network is kept", async || kept.exists()).await;
+    drop(daemon);
+}
