@@ -38,7 +38,8 @@ pub struct Cluster {
 enum Inner {
     StandIns {
         api: standin::api::ApiServer,
-        kubelet: standin::kubelet::Kubelet,
+        /// Kept so that it runs as long as the cluster.
+        _kubelet: standin::kubelet::Kubelet,
     },
     Real(
         #[expect(
@@ -89,8 +90,7 @@ impl Cluster {
         .await
         .context("start the stand-in kubelet")?;
         let kubeconfig = work.join("kubeconfig");
-        let config = real::kubeconfig(&format!("http://{}", api.address()), None);
-        std::fs::write(&kubeconfig, config.to_string())
+        std::fs::write(&kubeconfig, api.kubeconfig())
             .with_context(|| format!("write {}", kubeconfig.display()))?;
         Ok(Self {
             client: Client::from_kubeconfig(&kubeconfig).await?,
@@ -99,31 +99,26 @@ impl Cluster {
                 ("kubelet".to_owned(), "stand-in of hwtests".to_owned()),
                 ("API server".to_owned(), "stand-in of hwtests".to_owned()),
             ],
-            inner: Inner::StandIns { api, kubelet },
+            inner: Inner::StandIns {
+                api,
+                _kubelet: kubelet,
+            },
         })
     }
 
-    /// Plants a fault; `false` if the cluster is a real one, which has none to plant.
-    pub fn plant(&self, fault: Fault) -> bool {
+    /// Plants a fault into the API server.
+    ///
+    /// # Errors
+    /// When the cluster is a real one: a run that looks planted and is not would show nothing.
+    pub fn plant(&self, fault: Fault) -> Result<()> {
         match &self.inner {
             Inner::StandIns { api, .. } => {
                 api.set_fault(fault);
-                true
+                Ok(())
             }
-            Inner::Real(_) => false,
-        }
-    }
-
-    /// Restarts the kubelet as an update of it does: sockets wiped and made again.
-    ///
-    /// # Errors
-    /// When the kubelet does not come back, or the cluster is a real one (its scenario restarts the process itself).
-    pub async fn restart_kubelet(&self) -> Result<()> {
-        match &self.inner {
-            Inner::StandIns { kubelet, .. } => kubelet.restart().await,
-            Inner::Real(_) => {
-                anyhow::bail!("restarting the real kubelet is not part of this scenario")
-            }
+            Inner::Real(_) => anyhow::bail!(
+                "{fault:?} can only be planted into the stand-in API server: run without KUBEBUILDER_ASSETS"
+            ),
         }
     }
 

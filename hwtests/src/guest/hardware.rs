@@ -139,13 +139,6 @@ impl Hardware {
         }
         Ok(all)
     }
-
-    /// The PF that a VF belongs to, and the VF's index.
-    pub fn pf_of(&self, vf: &str) -> Option<(&Pf, usize)> {
-        self.pfs
-            .iter()
-            .find_map(|pf| Some((pf, pf.vfs.iter().position(|address| address == vf)?)))
-    }
 }
 
 /// Each VF whose state differs, with both states; empty if all are as they were.

@@ -93,7 +93,7 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
         return Ok(());
     };
     if arguments.plant == Some(Planted::StatusOfWrongPod) {
-        node.cluster.plant(Fault::StatusOfWrongPod);
+        node.cluster.plant(Fault::StatusOfWrongPod)?;
     }
     for story in &arguments.story {
         match story {

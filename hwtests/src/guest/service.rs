@@ -8,10 +8,6 @@ use std::{
 };
 
 use anyhow::{Context, Result, bail};
-use nix::{
-    sys::signal::{Signal, kill},
-    unistd::Pid,
-};
 
 /// A program that runs until it is stopped.
 #[derive(Debug)]
@@ -95,11 +91,6 @@ impl Service {
         Ok(())
     }
 
-    /// Process id.
-    pub fn pid(&self) -> u32 {
-        self.child.id()
-    }
-
     /// Resident memory now and its peak so far, in kB.
     ///
     /// # Errors
@@ -115,29 +106,6 @@ impl Service {
                 .unwrap_or(0)
         };
         Ok((field("VmRSS:"), field("VmHWM:")))
-    }
-
-    /// Asks the program to stop (SIGTERM) and waits; kills it after 10 s.
-    ///
-    /// # Errors
-    /// When it had to be killed.
-    pub fn stop(mut self) -> Result<()> {
-        let pid = Pid::from_raw(i32::try_from(self.child.id()).context("process id")?);
-        // ESRCH: it ended by itself, which the wait below shows.
-        let _ = kill(pid, Signal::SIGTERM);
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while Instant::now() < deadline {
-            if self
-                .child
-                .try_wait()
-                .context("wait for a service")?
-                .is_some()
-            {
-                return Ok(());
-            }
-            std::thread::sleep(Duration::from_millis(20));
-        }
-        bail!("{} did not end within 10 s of SIGTERM", self.name)
     }
 
     /// Last lines of the log.

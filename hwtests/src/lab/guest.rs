@@ -83,11 +83,6 @@ impl Guest {
         })
     }
 
-    /// Folder shared with the guest (`/exchange` inside).
-    pub fn exchange(&self) -> &Path {
-        &self.exchange
-    }
-
     /// Waits for the guest's end; every line that it appends to `/exchange/report` is handed to `line` as it comes.
     /// Returns the exit code of the guest's command.
     ///
@@ -138,7 +133,7 @@ impl Guest {
     ///
     /// # Errors
     /// When the process cannot be waited for.
-    pub fn power_cut(&mut self) -> Result<()> {
+    fn power_cut(&mut self) -> Result<()> {
         // An error means that it ended meanwhile.
         let _ = self.child.kill();
         self.child.wait().context("wait for the killed QEMU")?;

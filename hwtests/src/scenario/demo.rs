@@ -3,7 +3,7 @@
 pub mod networks;
 pub mod traffic;
 
-use std::{collections::BTreeMap, path::Path, time::Duration};
+use std::{collections::BTreeMap, time::Duration};
 
 use anyhow::{Context, Result, ensure};
 use proto::podresources::{
@@ -81,7 +81,7 @@ async fn steps(node: &Node, report: &mut Reporter) -> Result<Option<()>> {
     held!(step::DPDK, traffic::dpdk(node));
     held!(step::MANY, networks::many(node));
     held!(step::SOFTWARE, networks::software(node));
-    held!(step::STATUS, status(node, report_rows()));
+    held!(step::STATUS, status(node));
     print_status(node, report).await?;
     held!(step::DELETION, deletion(node));
     Ok(Some(()))
@@ -155,18 +155,14 @@ pub(crate) async fn start(node: &Node, pod: &PodSpec) -> Result<()> {
     Ok(())
 }
 
-fn report_rows() -> &'static [(&'static str, &'static [&'static str])] {
-    &PODS
-}
-
-async fn status(node: &Node, pods: &[(&str, &[&str])]) -> Result<String> {
+async fn status(node: &Node) -> Result<String> {
     let mut entries = 0;
-    for (pod, interfaces) in pods {
+    for (pod, interfaces) in &PODS {
         entries += look::check_status(node, pod, interfaces).await?.len();
     }
     Ok(format!(
         "{} pods, {entries} entries: each equals what ip and PodResources say",
-        pods.len()
+        PODS.len()
     ))
 }
 
@@ -205,14 +201,8 @@ pub fn all_is_back(node: &Node) -> Result<String> {
     );
     let left = leftovers::of_pods()?;
     ensure!(left.is_empty(), "left on the node:\n{}", left.join("\n"));
-    let folder = Path::new("/var/lib/cni/multus");
     Ok(format!(
-        "{} VFs back with name, MAC, MTU, VLAN, trust and spoof check; no record, lease or devinfo left{}",
-        now.len(),
-        if folder.exists() {
-            ""
-        } else {
-            " (no state folder at all)"
-        }
+        "{} VFs back with name, MAC, MTU, VLAN, trust and spoof check; no record, lease or devinfo left",
+        now.len()
     ))
 }

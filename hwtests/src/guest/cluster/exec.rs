@@ -158,20 +158,6 @@ impl Runtime {
             .context("the runtime names no network namespace of the sandbox")?;
         Ok((id, netns.to_owned()))
     }
-
-    /// Number of sandboxes on the node.
-    ///
-    /// # Errors
-    /// When the runtime does not answer.
-    pub async fn sandboxes(&self) -> Result<usize> {
-        let list = self
-            .client
-            .clone()
-            .list_pod_sandbox(ListPodSandboxRequest::default())
-            .await
-            .context("list sandboxes")?;
-        Ok(list.into_inner().items.len())
-    }
 }
 
 fn labels(pod: &str) -> HashMap<String, String> {

@@ -73,7 +73,7 @@ impl Real {
             ("node", "lab-node"),
             ("multus", "lab-multus"),
         ] {
-            let config = kubeconfig(API, Some(token)).to_string();
+            let config = kubeconfig(token).to_string();
             write_private(&self.work.join(format!("{name}.kubeconfig")), &config)?;
         }
         run("openssl", ["genrsa", "-out", &self.file("sa.key"), "2048"])?;
@@ -235,19 +235,14 @@ impl Real {
     }
 }
 
-/// A kubeconfig (JSON is YAML, too) for a server, with a token where it asks for one.
-pub fn kubeconfig(server: &str, token: Option<&str>) -> Value {
-    let mut cluster = json!({"server": server});
-    if server.starts_with("https") {
-        // The API server makes its own certificate in the lab; the connection never leaves the machine.
-        cluster["insecure-skip-tls-verify"] = json!(true);
-    }
-    let user = token.map_or_else(|| json!({}), |token| json!({"token": token}));
+/// A kubeconfig (JSON is YAML, too) with an identity's token.
+fn kubeconfig(token: &str) -> Value {
     json!({
         "apiVersion": "v1",
         "kind": "Config",
-        "clusters": [{"name": "lab", "cluster": cluster}],
-        "users": [{"name": "lab", "user": user}],
+        // The API server makes its own certificate in the lab; the connection never leaves the machine.
+        "clusters": [{"name": "lab", "cluster": {"server": API, "insecure-skip-tls-verify": true}}],
+        "users": [{"name": "lab", "user": {"token": token}}],
         "contexts": [{"name": "lab", "context": {"cluster": "lab", "user": "lab"}}],
         "current-context": "lab",
     })
