@@ -13,6 +13,7 @@ prepare: ## installs what this machine lacks (says what)
 
 build: prepare ## release binaries: the CNI plugins small, the daemons and hwtests fast
 	cargo build --locked --profile small -p sriov -p multus-plugin
+	cargo build --locked --profile crash -p sriov --features crash-points
 	cargo build --locked --release -p sriovdp -p multus -p hwtests
 
 demo: build ## the main job in the emulated lab, a row per step
@@ -31,7 +32,11 @@ lab: build ## the lab's share of the tests
 
 test: check unit lab ## all of it
 
-test-long: test deny ## what does not fit into CI's time
+crash-matrix: build ## sriov killed at every point on real VFs: the whole matrix as a table
+	$(HWTESTS) demo --story sriov-crash --long
+
+test-long: check unit build deny ## all of it, and what does not fit into CI's time
+	$(HWTESTS) test --long
 	cargo test --locked --workspace --doc --quiet
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 
@@ -39,4 +44,4 @@ deny: ## licenses, sources and doubled dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
-.PHONY: help prepare build demo check unit lab test test-long deny
+.PHONY: help prepare build demo check unit lab test crash-matrix test-long deny

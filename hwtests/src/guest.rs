@@ -3,6 +3,7 @@
 pub mod cluster;
 pub mod containerd;
 pub mod hardware;
+pub mod machine;
 pub mod node;
 pub mod pod;
 pub mod run;

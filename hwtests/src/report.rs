@@ -37,6 +37,11 @@ pub enum Line {
         /// Time that the step took, in milliseconds.
         millis: u64,
     },
+    /// The story goes on after the machine's next boot, on the same disk.
+    NextBoot {
+        /// The machine is killed now, as by a power cut, instead of being waited for.
+        power_cut: bool,
+    },
     /// Text to show as it is, below a step.
     Note {
         /// One or more lines.
@@ -130,6 +135,27 @@ impl Reporter {
         Ok(result.ok())
     }
 
+    /// Reports a step that could not be tried here, with the reason; it is counted.
+    ///
+    /// # Errors
+    /// When the report cannot be written.
+    pub fn skipped(&mut self, name: &str, why: &str) -> Result<()> {
+        self.line(&Line::Step {
+            step: name.to_owned(),
+            outcome: Outcome::Skipped,
+            observed: why.to_owned(),
+            millis: 0,
+        })
+    }
+
+    /// Shows text below the last step.
+    ///
+    /// # Errors
+    /// When the report cannot be written.
+    pub fn note(&mut self, text: impl Into<String>) -> Result<()> {
+        self.line(&Line::Note { text: text.into() })
+    }
+
     /// Number of steps that failed so far.
     pub fn failed(&self) -> usize {
         self.failed
@@ -157,6 +183,8 @@ impl Printer {
         match &line {
             Line::Head { what, is } => println!("  {what:<12} {is}"),
             Line::Begin { .. } => {}
+            Line::NextBoot { power_cut: false } => println!("  lab: rebooting the guest"),
+            Line::NextBoot { power_cut: true } => println!("  lab: cutting the guest's power"),
             Line::Step {
                 step,
                 outcome,

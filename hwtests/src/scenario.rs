@@ -6,3 +6,6 @@ pub mod figures;
 pub mod honesty;
 pub mod leftovers;
 pub mod look;
+pub mod sriov;
+pub mod sriov_crash;
+pub mod sriovdp;

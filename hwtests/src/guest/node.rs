@@ -40,6 +40,10 @@ pub struct Options {
     pub assets: Option<PathBuf>,
     /// Programs that are replaced by another file, by name: the honesty test plants faults so.
     pub replaced: BTreeMap<String, PathBuf>,
+    /// Whether all of a story is played, or the spread that fits into CI's time.
+    pub long: bool,
+    /// Which boot on this disk it is, from 1.
+    pub boot: u32,
 }
 
 /// The node, running.
@@ -116,7 +120,7 @@ impl Options {
     }
 }
 
-fn set_up_hardware() -> Result<Hardware> {
+pub(super) fn set_up_hardware() -> Result<Hardware> {
     for (name, mac) in PLAIN_NICS.into_iter().zip(PLAIN_NIC_MACS) {
         let found = wait_interface(mac)?;
         ip(&format!("link set dev {found} down"))?;

@@ -8,6 +8,7 @@ use clap::{Args, ValueEnum};
 use super::{
     cluster::Fault,
     containerd,
+    machine::Machine,
     node::{Node, Options},
     shell::run as shell,
 };
@@ -23,6 +24,22 @@ pub enum Story {
     Demo,
     /// Bad input of every kind.
     BadInput,
+    /// `sriov` killed at every point, and what a runtime, an admin or a reboot does next.
+    SriovCrash,
+    /// What else happens to a VF: namespaces lost, names changed, disks full, errors of the driver.
+    Sriov,
+    /// `sriovdp` on hardware that changes.
+    Sriovdp,
+}
+
+impl Story {
+    /// Whether the story needs a runtime, a cluster and our daemons; the others set up VFs and no more.
+    fn needs_node(self) -> bool {
+        match self {
+            Self::Demo | Self::BadInput | Self::Sriovdp => true,
+            Self::SriovCrash | Self::Sriov => false,
+        }
+    }
 }
 
 /// Arguments of `hwtests guest`.
@@ -40,6 +57,12 @@ pub struct Arguments {
     /// Folder with etcd, kube-apiserver and kubelet; stand-ins are used without.
     #[arg(long)]
     pub assets: Option<PathBuf>,
+    /// Plays all of the stories, not the spread that fits into CI's time.
+    #[arg(long)]
+    pub long: bool,
+    /// Which boot on this disk it is, from 1: a story that asked for another boot goes on.
+    #[arg(long, default_value_t = 1)]
+    pub boot: u32,
     /// Plants a fault that the story must find.
     #[arg(long, value_enum)]
     pub plant: Option<Planted>,
@@ -70,16 +93,61 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
         logs: PathBuf::from("/exchange/logs"),
         assets: arguments.assets.clone(),
         replaced: BTreeMap::new(),
+        long: arguments.long,
+        boot: arguments.boot,
     };
     if let Some(plant) = arguments.plant {
         plant.replace_programs(&mut options)?;
     }
-    report.head("kernel", shell("uname", ["-r"])?.trim())?;
+    if arguments.boot == 1 {
+        report.head("kernel", shell("uname", ["-r"])?.trim())?;
+    }
+    let (with_node, bare): (Vec<Story>, Vec<Story>) =
+        arguments.story.iter().partition(|story| story.needs_node());
+    if !bare.is_empty() {
+        on_machine(arguments, &bare, report).await?;
+    }
+    if !with_node.is_empty() {
+        on_node(arguments, &with_node, &options, report).await?;
+    }
+    Ok(())
+}
+
+/// Stories that need hardware and no cluster.
+async fn on_machine(arguments: &Arguments, stories: &[Story], report: &mut Reporter) -> Result<()> {
+    let mut machine = None;
+    report
+        .step("machine up", async {
+            let up = Machine::set_up(arguments)?;
+            let vfs = up.baseline.len();
+            machine = Some(up);
+            Ok(format!("{vfs} VFs"))
+        })
+        .await?;
+    let Some(machine) = machine else {
+        return Ok(());
+    };
+    for story in stories {
+        match story {
+            Story::SriovCrash => scenario::sriov_crash::play(&machine, report).await?,
+            Story::Sriov => scenario::sriov::play(&machine, report).await?,
+            Story::Demo | Story::BadInput | Story::Sriovdp => {}
+        }
+    }
+    Ok(())
+}
+
+async fn on_node(
+    arguments: &Arguments,
+    stories: &[Story],
+    options: &Options,
+    report: &mut Reporter,
+) -> Result<()> {
     report.head("containerd", &containerd::version()?)?;
     let mut node = None;
     report
         .step("node up", async {
-            let up = Node::start(&options).await?;
+            let up = Node::start(options).await?;
             let parts = up.cluster.parts.clone();
             node = Some(up);
             Ok(parts
@@ -95,10 +163,12 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
     if arguments.plant == Some(Planted::StatusOfWrongPod) {
         node.cluster.plant(Fault::StatusOfWrongPod)?;
     }
-    for story in &arguments.story {
+    for story in stories {
         match story {
             Story::Demo => scenario::demo::play(&node, report).await?,
-            Story::BadInput => scenario::bad_input::play(&mut node, &options, report).await?,
+            Story::Sriovdp => scenario::sriovdp::play(&mut node, options, report).await?,
+            Story::SriovCrash | Story::Sriov => {}
+            Story::BadInput => scenario::bad_input::play(&mut node, options, report).await?,
         }
     }
     scenario::figures::report(&node, report)

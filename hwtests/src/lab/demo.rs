@@ -3,6 +3,7 @@
 use std::{
     env::current_exe,
     fs,
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{ExitCode, id},
     time::{Duration, Instant},
@@ -14,12 +15,19 @@ use clap::{Args, ValueEnum};
 use super::{Guest, GuestCommand, Lab, build::CACHE};
 use crate::{
     guest::run::Story,
-    report::{Outcome, Printer},
+    report::{Line, Outcome, Printer},
     scenario::honesty::Planted,
 };
 
-/// Programs that go into the guest.
-const PROGRAMS: [&str; 5] = ["hwtests", "sriovdp", "sriov", "multus", "multus-daemon"];
+/// Programs that go into the guest: folder of the build's profile, file there, name in the guest.
+const PROGRAMS: [(&str, &str, &str); 6] = [
+    ("release", "hwtests", "hwtests"),
+    ("release", "sriovdp", "sriovdp"),
+    ("release", "multus-daemon", "multus-daemon"),
+    ("small", "multus", "multus"),
+    ("small", "sriov", "sriov"),
+    ("crash", "sriov", "sriov-crash"),
+];
 
 /// Arguments of `hwtests demo`.
 #[derive(Debug, Clone, Args)]
@@ -33,6 +41,9 @@ pub struct Arguments {
     /// What to play.
     #[arg(long, value_enum, default_value = "demo")]
     pub story: Vec<Story>,
+    /// Plays all of the stories, not the spread that fits into CI's time.
+    #[arg(long)]
+    pub long: bool,
     /// Plants a fault; the demo then fails at the step that finds it.
     #[arg(long, value_enum)]
     pub plant: Option<Planted>,
@@ -62,40 +73,62 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-/// Boots the lab once with the arguments' stories and returns its report.
+/// Boots the lab with the arguments' stories, as often as they ask for, and returns the report of all boots.
 ///
 /// # Errors
 /// When the lab cannot be built or booted, or ends without having played.
 pub fn play(arguments: &Arguments) -> Result<Printer> {
     let lab = Lab::prepare(&arguments.cache)?;
     let workspace = Workspace::make(arguments.keep.as_deref())?;
-    let command = GuestCommand {
-        argv: guest_words(arguments),
-        programs: programs()?,
-        assets: arguments.assets.clone(),
-        limit: Duration::from_secs(if arguments.assets.is_some() {
-            1500
-        } else {
-            900
-        }),
-    };
     println!(
         "lab: booting (the console is in {}/exchange/console.log)",
         workspace.dir.display()
     );
-    let guest = Guest::boot(&lab, &workspace.dir, &command)?;
     let mut printer = Printer::default();
-    let code = guest.wait(|line| printer.take(line))?;
-    if code != 0 && printer.count(Outcome::Failed) == 0 {
-        bail!(
-            "the guest's command ended with code {code} and reported no failure; see its console"
-        );
+    for boot in 1_u32.. {
+        let command = GuestCommand {
+            argv: guest_words(arguments, boot),
+            programs: programs()?,
+            assets: arguments.assets.clone(),
+            limit: limit(arguments),
+        };
+        let guest = Guest::boot(&lab, &workspace.dir, &command)?;
+        let mut again = false;
+        let code = guest.wait(|line| {
+            printer.take(line);
+            if let Some(Line::NextBoot { power_cut }) = printer.lines.last() {
+                again = true;
+                if *power_cut {
+                    return ControlFlow::Break(());
+                }
+            }
+            ControlFlow::Continue(())
+        })?;
+        if code.is_some_and(|code| code != 0) && printer.count(Outcome::Failed) == 0 {
+            bail!("the guest's command failed and reported no failure; see its console");
+        }
+        if !again {
+            break;
+        }
     }
     Ok(printer)
 }
 
-fn guest_words(arguments: &Arguments) -> Vec<String> {
+/// A guest that takes longer than this hangs.
+fn limit(arguments: &Arguments) -> Duration {
+    Duration::from_mins(match (arguments.long, arguments.assets.is_some()) {
+        (true, _) => 90,
+        (false, true) => 25,
+        (false, false) => 15,
+    })
+}
+
+fn guest_words(arguments: &Arguments, boot: u32) -> Vec<String> {
     let mut words = vec!["/exchange/bin/hwtests".to_owned(), "guest".to_owned()];
+    words.extend(["--boot".to_owned(), boot.to_string()]);
+    if arguments.long {
+        words.push("--long".to_owned());
+    }
     for story in &arguments.story {
         words.extend(["--story".to_owned(), name_of(story)]);
     }
@@ -115,19 +148,21 @@ fn name_of(value: &impl ValueEnum) -> String {
         .unwrap_or_default()
 }
 
-/// The programs lie beside this one, or in the folder of the profile for small binaries.
-fn programs() -> Result<Vec<PathBuf>> {
+/// The programs lie in the folders of their profiles, beside the folder of this one.
+fn programs() -> Result<Vec<(PathBuf, &'static str)>> {
     let own = current_exe().context("find this program")?;
-    let beside = own.parent().context("a program without a folder")?;
-    let folders = [beside.join("../small"), beside.to_owned()];
+    let profiles = own
+        .parent()
+        .and_then(Path::parent)
+        .context("a program without a folder")?;
     PROGRAMS
         .iter()
-        .map(|name| {
-            folders
-                .iter()
-                .map(|folder| folder.join(name))
-                .find(|path| path.exists())
-                .with_context(|| format!("{name} is not built: run make build"))
+        .map(|(profile, file, name)| {
+            let path = profiles.join(profile).join(file);
+            if !path.exists() {
+                bail!("{} is not built: run make build", path.display());
+            }
+            Ok((path, *name))
         })
         .collect()
 }

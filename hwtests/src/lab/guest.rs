@@ -3,6 +3,7 @@
 use std::{
     fs::{self, File},
     io::{Read, Seek, SeekFrom},
+    ops::ControlFlow,
     path::{Path, PathBuf},
     process::{Child, Command},
     thread::sleep,
@@ -23,8 +24,8 @@ const POLL: Duration = Duration::from_millis(100);
 pub struct GuestCommand {
     /// Command line inside the guest; programs of `files` are in `/exchange/bin`.
     pub argv: Vec<String>,
-    /// Host files copied into `/exchange/bin`, under their own names.
-    pub programs: Vec<PathBuf>,
+    /// Host files copied into `/exchange/bin`, with their names there.
+    pub programs: Vec<(PathBuf, &'static str)>,
     /// Host folder that is `/assets` inside.
     pub assets: Option<PathBuf>,
     /// The guest is killed after this time.
@@ -53,8 +54,7 @@ impl Guest {
         for stale in ["report", "exit-code"] {
             let _ = fs::remove_file(exchange.join(stale));
         }
-        for program in &command.programs {
-            let name = program.file_name().context("a program without a name")?;
+        for (program, name) in &command.programs {
             fs::copy(program, bin.join(name))
                 .with_context(|| format!("copy {} into the lab", program.display()))?;
         }
@@ -84,12 +84,12 @@ impl Guest {
     }
 
     /// Waits for the guest's end; every line that it appends to `/exchange/report` is handed to `line` as it comes.
-    /// Returns the exit code of the guest's command.
+    /// Returns the exit code of the guest's command, or `None` once `line` has asked for a power cut by `Break`.
     ///
     /// # Errors
     /// When the guest outlives its limit (it is killed), or ends without having run its command (kernel panic, out
     /// of memory): the last lines of its console are part of the error.
-    pub fn wait(mut self, mut line: impl FnMut(&str)) -> Result<i32> {
+    pub fn wait(mut self, mut line: impl FnMut(&str) -> ControlFlow<()>) -> Result<Option<i32>> {
         let mut seen = 0;
         let mut rest = String::new();
         let report = self.exchange.join("report");
@@ -102,7 +102,10 @@ impl Guest {
                 seen += file.read_to_end(&mut new).context("read the report")? as u64;
                 rest.push_str(&String::from_utf8_lossy(&new));
                 while let Some(end) = rest.find('\n') {
-                    line(&rest[..end]);
+                    if line(&rest[..end]).is_break() {
+                        self.power_cut()?;
+                        return Ok(None);
+                    }
                     rest.drain(..=end);
                 }
             }
@@ -121,7 +124,7 @@ impl Guest {
         }
         let code = fs::read_to_string(self.exchange.join("exit-code"));
         match code.as_deref().map(|text| text.trim().parse()) {
-            Ok(Ok(code)) => Ok(code),
+            Ok(Ok(code)) => Ok(Some(code)),
             _ => bail!(
                 "the guest ended without a result; the last lines of its console:\n{}",
                 self.console_tail()

@@ -1,9 +1,10 @@
-//! `hwtests test`: the lab's share of `make test` — the demo and bad input in one boot, then one boot per planted fault.
+//! `hwtests test`: the lab's share of `make test` — the stories of each suite, a boot or more each. `--long` plays all
+//! of them, not the spread that fits into CI's time.
 
 use std::{path::PathBuf, process::ExitCode, time::Instant};
 
 use anyhow::Result;
-use clap::Args;
+use clap::{Args, ValueEnum};
 
 use super::{build::CACHE, demo};
 use crate::{
@@ -21,9 +22,26 @@ pub struct Arguments {
     /// Folder with etcd, kube-apiserver and kubelet: the stories are played with them, too.
     #[arg(long, env = "KUBEBUILDER_ASSETS")]
     pub assets: Option<PathBuf>,
+    /// Suites to play; all without.
+    #[arg(long, value_enum)]
+    pub suite: Vec<Suite>,
+    /// Plays all of each suite.
+    #[arg(long)]
+    pub long: bool,
     /// Keeps the runs' files below this folder.
     #[arg(long)]
     pub keep: Option<PathBuf>,
+}
+
+/// What is proved together.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Suite {
+    /// The main job, bad input, and planted faults that the demo must find.
+    Main,
+    /// `sriov` killed at every point, and what else happens to a VF.
+    Sriov,
+    /// `sriovdp` on hardware that changes.
+    Sriovdp,
 }
 
 /// What a suite counts.
@@ -41,23 +59,22 @@ struct Counts {
 pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     let started = Instant::now();
     let mut counts = Counts::default();
-    println!("\n== the stories, with stand-ins");
-    stories(arguments, None, &mut counts);
-    if let Some(assets) = &arguments.assets {
-        println!("\n== the stories, with the real kubelet and API server");
-        stories(arguments, Some(assets.clone()), &mut counts);
-    } else {
-        println!(
-            "\nskipped: the stories with real Kubernetes, since KUBEBUILDER_ASSETS names no folder"
-        );
-        counts.skipped += 1;
-    }
-    for planted in Planted::ALL {
-        println!(
-            "\n== planted fault {planted:?}: the demo must fail at {:?}",
-            planted.found_at()
-        );
-        honesty(arguments, planted, &mut counts);
+    for suite in Suite::value_variants() {
+        if !arguments.suite.is_empty() && !arguments.suite.contains(suite) {
+            continue;
+        }
+        let began = Instant::now();
+        match suite {
+            Suite::Main => main_job(arguments, &mut counts),
+            Suite::Sriov => play(
+                arguments,
+                &[Story::SriovCrash, Story::Sriov],
+                None,
+                &mut counts,
+            ),
+            Suite::Sriovdp => play(arguments, &[Story::Sriovdp], None, &mut counts),
+        }
+        println!("\nsuite {suite:?}: {} s", began.elapsed().as_secs());
     }
     println!("\nlab: {} s", started.elapsed().as_secs());
     println!(
@@ -71,18 +88,47 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
     })
 }
 
-fn stories(arguments: &Arguments, assets: Option<PathBuf>, counts: &mut Counts) {
-    let name = if assets.is_some() {
-        "real"
+fn main_job(arguments: &Arguments, counts: &mut Counts) {
+    let stories = [Story::Demo, Story::BadInput];
+    play(arguments, &stories, None, counts);
+    if let Some(assets) = &arguments.assets {
+        play(arguments, &stories, Some(assets.clone()), counts);
+    } else {
+        println!(
+            "\nskipped: the stories with real Kubernetes, since KUBEBUILDER_ASSETS names no folder"
+        );
+        counts.skipped += 1;
+    }
+    for planted in Planted::ALL {
+        println!(
+            "\n== planted fault {planted:?}: the demo must fail at {:?}",
+            planted.found_at()
+        );
+        honesty(arguments, planted, counts);
+    }
+}
+
+fn play(arguments: &Arguments, stories: &[Story], assets: Option<PathBuf>, counts: &mut Counts) {
+    let cluster = if assets.is_some() {
+        "the real kubelet and API server"
     } else {
         "stand-ins"
     };
+    println!("\n== {stories:?}, with {cluster}");
     let demo = demo::Arguments {
         cache: arguments.cache.clone(),
+        keep: keep(
+            arguments,
+            &format!(
+                "{:?}{}",
+                stories[0],
+                if assets.is_some() { "-real" } else { "" }
+            ),
+        ),
         assets,
-        story: vec![Story::Demo, Story::BadInput],
+        story: stories.to_vec(),
+        long: arguments.long,
         plant: None,
-        keep: keep(arguments, name),
     };
     match demo::play(&demo) {
         Ok(printer) => {
@@ -99,6 +145,7 @@ fn honesty(arguments: &Arguments, planted: Planted, counts: &mut Counts) {
         cache: arguments.cache.clone(),
         assets: None,
         story: vec![Story::Demo],
+        long: false,
         plant: Some(planted),
         keep: keep(arguments, &format!("{planted:?}")),
     };
