@@ -7,13 +7,13 @@ mod tests;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 
-use host::pci::PciAddress;
 use proto::deviceplugin::{ContainerAllocateResponse, DeviceSpec};
 
 use crate::{
     access::{Access, Info},
     config::ResourceName,
     inventory::{Listed, Listing},
+    node::DeviceId,
     plan::Device,
 };
 
@@ -29,12 +29,12 @@ pub enum Refused {
         id: String,
     },
     /// The pool has it, but it cannot be used.
-    #[error("{resource}: device {address} is unhealthy: {reason}")]
+    #[error("{resource}: device {id} is unhealthy: {reason}")]
     Unhealthy {
         /// The pool.
         resource: ResourceName,
         /// The device.
-        address: PciAddress,
+        id: DeviceId,
         /// Why.
         reason: String,
     },
@@ -51,15 +51,15 @@ pub fn devices<'a>(
             resource: resource.clone(),
             id: id.clone(),
         };
-        let address: PciAddress = id.parse().map_err(|_| unknown())?;
+        let name: DeviceId = id.parse().map_err(|_| unknown())?;
         // The id must be spelt as it was offered.
-        let listed = listing.get(&address).filter(|_| address.to_string() == *id);
+        let listed = listing.get(&name).filter(|_| name.to_string() == *id);
         let Listed { device, unwell } = listed.ok_or_else(unknown)?;
         match (device, unwell) {
             (Some(device), None) => Ok(device.as_ref()),
             (_, reason) => Err(Refused::Unhealthy {
                 resource: resource.clone(),
-                address,
+                id: name,
                 reason: reason
                     .as_ref()
                     .map_or("it is gone".to_owned(), ToString::to_string),
@@ -72,13 +72,10 @@ pub fn devices<'a>(
 /// What a container with these devices needs.
 pub fn response(
     resource: &ResourceName,
-    devices: &[(PciAddress, Access)],
+    devices: &[(DeviceId, Access)],
 ) -> ContainerAllocateResponse {
     let variable = resource.variable();
-    let ids: Vec<String> = devices
-        .iter()
-        .map(|(address, _)| address.to_string())
-        .collect();
+    let ids: Vec<String> = devices.iter().map(|(id, _)| id.to_string()).collect();
     let info: BTreeMap<&String, &Info> = ids
         .iter()
         .zip(devices.iter().map(|(_, access)| &access.info))
@@ -97,7 +94,7 @@ pub fn response(
 }
 
 /// Nodes of all devices; each host path once.
-fn specs(devices: &[(PciAddress, Access)]) -> Vec<DeviceSpec> {
+fn specs(devices: &[(DeviceId, Access)]) -> Vec<DeviceSpec> {
     let mut seen = BTreeSet::new();
     let nodes = devices.iter().flat_map(|(_, access)| &access.nodes);
     nodes

@@ -16,9 +16,8 @@ use std::{
 };
 
 use cni::net_attach::device_info::{self, DeviceInfo, DeviceInfoError, Pci, VERSION};
-use host::pci::PciAddress;
 
-use crate::{config::ResourceName, inventory::Allocated};
+use crate::{config::ResourceName, inventory::Allocated, node::DeviceId};
 
 /// How long a file may wait for its pod to show up.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -28,7 +27,7 @@ const PATIENCE: Duration = Duration::from_mins(10);
 pub struct DeviceInfoFiles {
     directory: PathBuf,
     /// Whether the device was seen held since the file was written.
-    seen: Mutex<BTreeMap<(ResourceName, PciAddress), bool>>,
+    seen: Mutex<BTreeMap<(ResourceName, DeviceId), bool>>,
 }
 
 impl DeviceInfoFiles {
@@ -44,27 +43,27 @@ impl DeviceInfoFiles {
     pub fn write(
         &self,
         resource: &ResourceName,
-        address: PciAddress,
+        id: &DeviceId,
         rdma: &[String],
     ) -> Result<(), DeviceInfoError> {
         let info = DeviceInfo {
             kind: "pci".to_owned(),
             version: VERSION.to_owned(),
             pci: Some(Pci {
-                pci_address: address.to_string(),
+                pci_address: id.to_string(),
                 rdma_device: rdma.join(","),
                 ..Pci::default()
             }),
             ..DeviceInfo::default()
         };
-        let (resource_text, id) = (resource.to_string(), address.to_string());
+        let (resource_text, id_text) = (resource.to_string(), id.to_string());
         // Before the file is there: `clean` must not take it for the one of the pod that went.
         let mut seen = self.seen();
         device_info::write(
-            &device_info::dp_path(&self.directory, &resource_text, &id),
+            &device_info::dp_path(&self.directory, &resource_text, &id_text),
             &info,
         )?;
-        seen.insert((resource.clone(), address), false);
+        seen.insert((resource.clone(), id.clone()), false);
         Ok(())
     }
 
@@ -80,12 +79,11 @@ impl DeviceInfoFiles {
         allocated: &Allocated,
     ) -> Result<(), DeviceInfoError> {
         let names = host::file::list(&self.directory).unwrap_or_default();
-        for (resource, address, path) in names.iter().filter_map(|name| self.parse(resources, name))
-        {
+        for (resource, id, path) in names.iter().filter_map(|name| self.parse(resources, name)) {
             let held = allocated
                 .get(&resource.to_string())
-                .is_some_and(|addresses| addresses.contains(&address));
-            let key = (resource, address);
+                .is_some_and(|ids| ids.contains(&id));
+            let key = (resource, id);
             let mut seen = self.seen();
             let was_held = seen.get(&key).copied();
             if held {
@@ -102,7 +100,7 @@ impl DeviceInfoFiles {
         &self,
         resources: &[ResourceName],
         name: &str,
-    ) -> Option<(ResourceName, PciAddress, PathBuf)> {
+    ) -> Option<(ResourceName, DeviceId, PathBuf)> {
         resources.iter().find_map(|resource| {
             let prefix = format!("{resource}-").replace('/', "-");
             let id = name.strip_prefix(&prefix)?.strip_suffix("-device.json")?;
@@ -114,7 +112,7 @@ impl DeviceInfoFiles {
         })
     }
 
-    fn seen(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ResourceName, PciAddress), bool>> {
+    fn seen(&self) -> std::sync::MutexGuard<'_, BTreeMap<(ResourceName, DeviceId), bool>> {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -13,19 +13,17 @@ use std::{
     sync::Arc,
 };
 
-use host::pci::PciAddress;
-
 use crate::{
     config::{Config, Object, ResourceName},
-    node::Node,
+    node::{DeviceId, Node},
     plan::{Device, Plan},
 };
 
 /// Devices that pods hold, by resource, as PodResources tells.
-pub type Allocated = BTreeMap<String, BTreeSet<PciAddress>>;
+pub type Allocated = BTreeMap<String, BTreeSet<DeviceId>>;
 
-/// Devices of one pool as the kubelet is told, by address.
-pub type Listing = BTreeMap<PciAddress, Listed>;
+/// Devices of one pool as the kubelet is told, by id.
+pub type Listing = BTreeMap<DeviceId, Listed>;
 
 /// One device of a pool.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -61,7 +59,7 @@ pub enum Unwell {
 /// What is remembered from one scan to the next.
 #[derive(Debug, Default)]
 pub struct Inventory {
-    held: BTreeMap<(ResourceName, PciAddress), Held>,
+    held: BTreeMap<(ResourceName, DeviceId), Held>,
 }
 
 /// A device that a pod holds.
@@ -89,36 +87,34 @@ impl Inventory {
         for (pool, share) in config.pools.iter().zip(&plan.pools) {
             let resource = pool.name.to_string();
             let mine = allocated.get(&resource).unwrap_or(&nothing);
-            let elsewhere = |address: &PciAddress| {
+            let elsewhere = |id: &DeviceId| {
                 allocated
                     .iter()
-                    .any(|(other, ids)| *other != resource && ids.contains(address))
+                    .any(|(other, ids)| *other != resource && ids.contains(id))
             };
             let mut listing: Listing = share
                 .devices
                 .iter()
-                .map(|device| (device.function.address, device))
-                .filter(|(address, _)| mine.contains(address) || !elsewhere(address))
-                .map(|(address, device)| (address, Listed::healthy(device)))
+                .map(|device| (device.function.id(), device))
+                .filter(|(id, _)| mine.contains(id) || !elsewhere(id))
+                .map(|(id, device)| (id, Listed::healthy(device)))
                 .collect();
-            for address in mine {
-                let planned = listing
-                    .get(address)
-                    .and_then(|listed| listed.device.clone());
+            for id in mine {
+                let planned = listing.get(id).and_then(|listed| listed.device.clone());
                 let held = self
                     .held
-                    .entry((pool.name.clone(), *address))
+                    .entry((pool.name.clone(), id.clone()))
                     .or_insert_with(|| Held {
                         device: planned.clone(),
                         objects: pool.objects.clone(),
                         unwell: None,
                     });
                 if held.unwell.is_none() {
-                    held.unwell = held.check(*address, node, planned.as_ref(), &pool.objects);
+                    held.unwell = held.check(id, node, planned.as_ref(), &pool.objects);
                 }
                 let device = planned.or_else(|| held.device.clone());
                 listing.insert(
-                    *address,
+                    id.clone(),
                     Listed {
                         device,
                         unwell: held.unwell.clone(),
@@ -127,9 +123,9 @@ impl Inventory {
             }
             pools.insert(pool.name.clone(), listing);
         }
-        self.held.retain(|(name, address), _| {
+        self.held.retain(|(name, id), _| {
             let held = allocated.get(&name.to_string());
-            held.is_some_and(|ids| ids.contains(address))
+            held.is_some_and(|ids| ids.contains(id))
         });
         pools
     }
@@ -143,12 +139,12 @@ impl Inventory {
 impl Held {
     fn check(
         &self,
-        address: PciAddress,
+        id: &DeviceId,
         node: &Node,
         planned: Option<&Arc<Device>>,
         objects: &[Object],
     ) -> Option<Unwell> {
-        let Some(now) = node.function(address) else {
+        let Some(now) = node.function(id) else {
             return Some(Unwell::Gone);
         };
         let Some(before) = &self.device else {

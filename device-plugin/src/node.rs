@@ -1,5 +1,6 @@
 //! What the node has: one immutable value per scan, from which everything else is decided.
 
+mod id;
 mod network;
 mod scan;
 #[cfg(test)]
@@ -9,6 +10,7 @@ use std::sync::Arc;
 
 use host::pci::PciAddress;
 
+pub use id::DeviceId;
 pub use network::Network;
 pub use scan::scan;
 
@@ -75,11 +77,18 @@ pub struct PhysicalFunction {
 }
 
 impl Node {
-    /// The function at an address.
-    pub fn function(&self, address: PciAddress) -> Option<&Arc<Function>> {
+    /// The function of that name.
+    pub fn function(&self, id: &DeviceId) -> Option<&Arc<Function>> {
         let found = self
             .functions
-            .binary_search_by_key(&address, |function| function.address);
+            .binary_search_by(|function| function.id().cmp(id));
         found.ok().and_then(|place| self.functions.get(place))
+    }
+}
+
+impl Function {
+    /// What the kubelet knows it as.
+    pub fn id(&self) -> DeviceId {
+        DeviceId::Pci(self.address)
     }
 }

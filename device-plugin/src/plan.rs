@@ -9,13 +9,11 @@ mod tests;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
-use host::pci::PciAddress;
-
 pub use refusal::Refusal;
 
 use crate::{
     config::{Config, Pool, ResourceName},
-    node::{Function, Node},
+    node::{DeviceId, Function, Node},
 };
 
 /// The decision about every function of the node.
@@ -55,7 +53,7 @@ pub struct Device {
 #[derive(Debug)]
 pub struct Verdict {
     /// The function.
-    pub address: PciAddress,
+    pub id: DeviceId,
     /// The pool that took it.
     pub taken: Option<ResourceName>,
     /// Why each selector object before did not: resource, index of the object, reason.
@@ -65,8 +63,8 @@ pub struct Verdict {
 impl fmt::Display for Verdict {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.taken {
-            Some(name) => write!(f, "{}: {name}", self.address)?,
-            None => write!(f, "{}: no pool", self.address)?,
+            Some(name) => write!(f, "{}: {name}", self.id)?,
+            None => write!(f, "{}: no pool", self.id)?,
         }
         for (name, object, refusal) in &self.refused {
             write!(
@@ -89,7 +87,7 @@ pub fn plan(config: &Config, node: &Node) -> Plan {
     let mut verdicts = Vec::with_capacity(node.functions.len());
     for function in &node.functions {
         let mut verdict = Verdict {
-            address: function.address,
+            id: function.id(),
             taken: None,
             refused: Vec::new(),
         };

@@ -78,7 +78,7 @@ impl Pool {
         let devices = devices(resource, listing, &ids).map_err(|refused| refused.to_string())?;
         let one = |device: &Device| {
             let access = access(&self.roots(), device).map_err(|error| failure::chain(&error))?;
-            Ok((device.function.address, access))
+            Ok((device.function.id(), access))
         };
         let granted: Vec<_> = devices
             .into_iter()
@@ -320,7 +320,7 @@ fn a15_an_unknown_id_is_an_error_that_names_it() {
 fn an_unhealthy_device_is_refused_with_its_reason() {
     let pool = Pool::new(r#""selectors":{}"#);
     let mut listing = pool.listing();
-    let address: PciAddress = KERNEL.parse().unwrap();
+    let address: DeviceId = KERNEL.parse().unwrap();
     listing.get_mut(&address).unwrap().unwell = Some(crate::inventory::Unwell::Gone);
     let error = pool.try_allocate(&listing, &[KERNEL]).unwrap_err();
     assert_eq!(
@@ -334,7 +334,7 @@ fn a_device_whose_driver_changed_since_the_last_scan_is_refused() {
     let pool = Pool::new(r#""selectors":{}"#);
     let listing = pool.listing();
     pool.fake.set_driver(KERNEL, Some("vfio-pci"));
-    let address: PciAddress = KERNEL.parse().unwrap();
+    let address: DeviceId = KERNEL.parse().unwrap();
     let device = listing[&address].device.as_ref().unwrap();
     let error = access(&pool.roots(), device).unwrap_err();
     assert!(matches!(error, AccessError::DriverChanged { .. }));

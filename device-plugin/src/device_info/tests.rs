@@ -26,7 +26,7 @@ impl Fixture {
     fn write(&self, name: &str, rdma: &[&str]) {
         let rdma: Vec<String> = rdma.iter().map(|name| (*name).to_owned()).collect();
         self.files
-            .write(&resource(name), VF.parse().unwrap(), &rdma)
+            .write(&resource(name), &VF.parse().unwrap(), &rdma)
             .unwrap();
     }
 

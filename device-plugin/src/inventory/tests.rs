@@ -51,7 +51,7 @@ impl World {
         let node = scan(&self.fake.sysfs(), &f1_network()).unwrap();
         let plan = plan(&self.config, &node);
         let pools = self.inventory.apply(&self.config, &plan, &node, &allocated);
-        let show = |(address, listed): (&PciAddress, &Listed)| match &listed.unwell {
+        let show = |(address, listed): (&DeviceId, &Listed)| match &listed.unwell {
             None => address.to_string(),
             Some(reason) => format!("{address}: {reason}"),
         };

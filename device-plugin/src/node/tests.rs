@@ -57,7 +57,7 @@ pub(crate) fn addresses(node: &Node) -> Vec<String> {
 }
 
 fn function(node: &Node, address: &str) -> Arc<Function> {
-    Arc::clone(node.function(address.parse().unwrap()).unwrap())
+    Arc::clone(node.function(&address.parse().unwrap()).unwrap())
 }
 
 fn observe(notation: &str) -> Node {

@@ -38,7 +38,7 @@ fn shares(node: &Node, pools: &[&str]) -> Vec<Vec<String>> {
         share
             .devices
             .iter()
-            .map(|device| device.function.address.to_string())
+            .map(|device| device.function.id().to_string())
             .collect()
     };
     plan.pools.iter().map(ids).collect()
@@ -61,11 +61,11 @@ fn d2_of_the_base_fixture_only_the_vfs_survive() {
     assert_eq!(selected(&f1(), "{}"), all());
     let plan = plan(&config(&[r#""selectors":{}"#]), &f1());
     let reason = |address: &str| {
-        let address = address.parse().unwrap();
+        let id: DeviceId = address.parse().unwrap();
         let verdict = plan
             .verdicts
             .iter()
-            .find(|verdict| verdict.address == address)
+            .find(|verdict| verdict.id == id)
             .unwrap();
         verdict.to_string()
     };

@@ -7,7 +7,6 @@ use std::{
     time::Duration,
 };
 
-use host::pci::PciAddress;
 use proto::{
     deviceplugin::{
         DevicePluginOptions, RegisterRequest, VERSION, registration_client::RegistrationClient,
@@ -19,7 +18,7 @@ use proto::{
 };
 use tonic::{Request, Status};
 
-use crate::{config::ResourceName, inventory::Allocated};
+use crate::{config::ResourceName, inventory::Allocated, node::DeviceId};
 
 /// How long the kubelet may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -124,7 +123,7 @@ impl Kubelet {
             .map_err(|status| refused("register", status))
     }
 
-    /// Which devices pods hold, of all resources whose ids are PCI addresses.
+    /// Which devices pods hold, of all resources whose ids can be ours.
     pub async fn allocated(&self) -> Result<Allocated, CallError> {
         let channel = uds::dial(&self.pod_resources(), LIMIT).await?;
         let mut client =
@@ -141,7 +140,7 @@ impl Kubelet {
             .flat_map(|pod| pod.containers);
         let mut allocated = Allocated::new();
         for devices in containers.flat_map(|container| container.devices) {
-            let ids: BTreeSet<PciAddress> = devices
+            let ids: BTreeSet<DeviceId> = devices
                 .device_ids
                 .iter()
                 .filter_map(|id| id.parse().ok())

@@ -3,7 +3,6 @@
 use std::{pin::Pin, sync::Arc};
 
 use futures::{Stream, StreamExt};
-use host::pci::PciAddress;
 use proto::{
     deviceplugin::{
         AllocateRequest, AllocateResponse, Device as Offered, DevicePluginOptions, Empty, HEALTHY,
@@ -27,6 +26,7 @@ use crate::{
     access::{self, Access},
     allocate, failure,
     inventory::{Listed, Listing},
+    node::DeviceId,
 };
 
 /// What happens on a socket, for the pool's task.
@@ -148,8 +148,8 @@ impl Registration for Service {
 }
 
 fn list(listing: &Listing) -> ListAndWatchResponse {
-    let offered = |(address, listed): (&PciAddress, &Listed)| Offered {
-        id: address.to_string(),
+    let offered = |(id, listed): (&DeviceId, &Listed)| Offered {
+        id: id.to_string(),
         health: if listed.unwell.is_none() {
             HEALTHY
         } else {
@@ -178,26 +178,23 @@ fn allocate_all(context: &Context, request: &AllocateRequest) -> Result<Allocate
     for container in &request.container_requests {
         let devices = allocate::devices(&context.name, &listing, &container.devices_ids)
             .map_err(|refused| Status::not_found(refused.to_string()))?;
-        let mut granted: Vec<(PciAddress, Access)> = Vec::new();
+        let mut granted: Vec<(DeviceId, Access)> = Vec::new();
         for device in devices {
             let access = access::access(&context.shared.roots, device).map_err(|error| {
                 // The node is not what the last scan saw.
                 context.shared.device_changes.announce();
                 Status::failed_precondition(failure::chain(&error))
             })?;
-            granted.push((device.function.address, access));
+            granted.push((device.function.id(), access));
         }
-        for (address, access) in &granted {
+        for (id, access) in &granted {
             let written = context
                 .shared
                 .device_info
-                .write(&context.name, *address, &access.rdma);
+                .write(&context.name, id, &access.rdma);
             written.map_err(|error| Status::internal(failure::chain(&error)))?;
         }
-        let ids: Vec<String> = granted
-            .iter()
-            .map(|(address, _)| address.to_string())
-            .collect();
+        let ids: Vec<String> = granted.iter().map(|(id, _)| id.to_string()).collect();
         info!(resource = %context.name, devices = ids.join(","), "allocated");
         answer
             .container_responses

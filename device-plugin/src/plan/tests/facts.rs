@@ -113,7 +113,7 @@ fn l14_the_first_object_that_matches_claims_the_device() {
     let claimed: Vec<(String, bool)> = plan.pools[0]
         .devices
         .iter()
-        .map(|device| (device.function.address.to_string(), device.vhost_net))
+        .map(|device| (device.function.id().to_string(), device.vhost_net))
         .collect();
     assert_eq!(
         claimed,
@@ -208,7 +208,7 @@ fn every_refusal_names_the_selector_and_what_was_found() {
         let verdict = plan
             .verdicts
             .iter()
-            .find(|verdict| verdict.address.to_string() == VF[0]);
+            .find(|verdict| verdict.id.to_string() == VF[0]);
         assert_eq!(verdict.unwrap().refused[0].2.to_string(), expected);
     }
 }
