@@ -90,6 +90,13 @@ pub fn remove(path: &Path) -> Result<bool> {
     Ok(removed.is_some())
 }
 
+/// Removes a directory and all in it; links are removed, not followed. False if it did not exist.
+pub fn remove_tree(directory: &Path) -> Result<bool> {
+    let removed = absent_as_none(fs::remove_dir_all(directory))
+        .map_err(|error| Error::file("remove directory", directory, error))?;
+    Ok(removed.is_some())
+}
+
 /// Renames within one file system, replacing `to`.
 pub fn rename(from: &Path, to: &Path) -> Result<()> {
     fs::rename(from, to).map_err(|error| Error::file("rename", from, error))

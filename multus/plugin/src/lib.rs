@@ -12,6 +12,7 @@ pub mod decision;
 pub mod detach;
 pub mod failure;
 pub mod journal;
+pub mod lifecycle;
 pub mod log;
 pub mod planner;
 pub mod primary;

@@ -126,6 +126,13 @@ pub fn read(
     Ok(Some(left))
 }
 
+/// Container ids of which Go multus left a file.
+pub fn sandboxes(cni_dir: &Path) -> Result<Vec<String>, JournalError> {
+    let mut names = file::list(cni_dir)?;
+    names.retain(|name| !cni_dir.join(name).is_dir());
+    Ok(names)
+}
+
 /// The attachments of a sandbox that libcni's cache knows, default network (`ifname`) first.
 pub fn cached(cni_dir: &Path, container_id: &str, ifname: &str) -> Result<Left, JournalError> {
     let mut left = Left::default();

@@ -1,0 +1,97 @@
+//! What is installed on this node and whether it is to serve or to drain: one durable file, changed under one lock.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use host::error::Error;
+use host::file::{self, Durability, PRIVATE_DIR};
+use host::lock::Lock;
+use serde::{Deserialize, Serialize};
+
+/// What multus is to do on this node.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "lowercase")]
+pub enum Intent {
+    /// Be the first CNI configuration and attach what pods ask for.
+    Serve,
+    /// Take no new networks on; leave when the last recorded sandbox is gone.
+    Drain,
+}
+
+/// What a pod that asks for networks gets while multus drains. Plain pods are served always.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub enum UninstallPolicy {
+    /// A refusal with the reason: such a pod must not run without its networks.
+    #[default]
+    Block,
+    /// The default network alone, for nodes on which pods must come up whatever they lack.
+    PrimaryOnly,
+}
+
+/// The installation. All paths are the host's.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Installation {
+    /// What to do.
+    pub intent: Intent,
+    /// What annotated pods get while draining.
+    #[serde(default)]
+    pub uninstall_policy: UninstallPolicy,
+    /// The runtime's configuration folder.
+    pub conf_dir: PathBuf,
+    /// Name of our configuration in it.
+    pub conf_file: String,
+    /// Our programs in the runtime's CNI folder.
+    pub programs: Vec<PathBuf>,
+}
+
+/// The file and its lock, below `cniDir`.
+#[derive(Debug, Clone)]
+pub struct Store {
+    cni_dir: PathBuf,
+}
+
+impl Store {
+    /// Nothing is made before the first write.
+    pub fn new(cni_dir: &Path) -> Self {
+        Self {
+            cni_dir: cni_dir.to_owned(),
+        }
+    }
+
+    /// The state folder.
+    pub fn cni_dir(&self) -> &Path {
+        &self.cni_dir
+    }
+
+    /// What is installed; `None` where nothing is. A damaged file is an error: nothing may be concluded from it.
+    pub fn read(&self) -> Result<Option<Installation>, Error> {
+        file::read_record(&self.path())
+    }
+
+    /// Replaces what is installed. The caller holds the lock.
+    pub fn write(&self, installation: &Installation) -> Result<(), Error> {
+        file::create_dir(&self.folder(), PRIVATE_DIR)?;
+        file::write_record(&self.path(), installation, Durability::PowerCut)
+    }
+
+    /// Forgets the installation. The caller holds the lock.
+    pub fn remove(&self) -> Result<(), Error> {
+        file::remove(&self.path()).map(drop)
+    }
+
+    /// Keeps others from changing intent, configuration and programs.
+    pub fn lock(&self, within: Duration) -> Result<Lock, Error> {
+        Lock::exclusive(&self.folder().join("lock"), within)
+    }
+
+    /// A folder, because a file here is a sandbox of Go multus.
+    fn folder(&self) -> PathBuf {
+        self.cni_dir.join("installation")
+    }
+
+    fn path(&self) -> PathBuf {
+        self.folder().join("state.json")
+    }
+}

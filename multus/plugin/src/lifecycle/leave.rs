@@ -1,0 +1,144 @@
+//! The way out: when a draining node has no recorded sandbox left, the configuration goes first, then the programs, then
+//! the state (I6). Whoever removes the last record does it, so it works when every object in the API is gone.
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use host::error::Error;
+use host::file;
+
+use super::intent::{Installation, Intent, Store};
+use super::{HostView, folder};
+use crate::journal::{Journal, JournalError, Shelf, go};
+
+/// What keeps multus on the node, or that it is gone.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Left {
+    /// The intent is not to drain.
+    NotAsked,
+    /// Sandboxes whose DEL needs us.
+    Sandboxes(Vec<String>),
+    /// No other configuration would serve pods: the node would be without network.
+    NoOtherConfiguration(String),
+    /// Configuration, programs and state are gone; programs that a runtime's cache still names stay.
+    Gone {
+        /// Programs that CRI-O will call for sandboxes in its cache.
+        kept: Vec<PathBuf>,
+    },
+}
+
+/// Why leaving failed half way; the next try goes on.
+#[derive(Debug, thiserror::Error)]
+pub enum LeaveError {
+    /// A file operation.
+    #[error(transparent)]
+    File(#[from] Error),
+    /// The journal cannot be read.
+    #[error(transparent)]
+    Journal(#[from] JournalError),
+}
+
+/// Leaves if it is asked for and nothing needs us any more. Takes the state lock.
+///
+/// # Errors
+/// When a file cannot be read or removed; what is gone is gone, and the next call goes on.
+pub fn leave(
+    store: &Store,
+    view: &HostView,
+    runtime_cache: &Path,
+    within: Duration,
+) -> Result<Left, LeaveError> {
+    if !is_draining(store)? {
+        return Ok(Left::NotAsked);
+    }
+    let _lock = store.lock(within)?;
+    // Another command may have installed it again, or left, since.
+    let Some(installed) = store.read()?.filter(|i| i.intent == Intent::Drain) else {
+        return Ok(Left::NotAsked);
+    };
+    let sandboxes = recorded(store.cni_dir())?;
+    if !sandboxes.is_empty() {
+        return Ok(Left::Sandboxes(sandboxes));
+    }
+    let dir = view.here(&installed.conf_dir);
+    let ours = dir.join(&installed.conf_file);
+    if ours.exists() {
+        let seen = folder::observe(&dir, "", &installed.conf_file)?;
+        if let Err(why) = seen.primary {
+            return Ok(Left::NoOtherConfiguration(why));
+        }
+        file::remove(&ours)?;
+        file::sync_dir(&dir)?;
+    }
+    let kept = remove_programs(&installed, view, runtime_cache)?;
+    store.remove()?;
+    // With no record left the state folder holds copies and locks only.
+    file::remove_tree(store.cni_dir())?;
+    Ok(Left::Gone { kept })
+}
+
+/// Whether the node drains. A damaged file is no wish to leave.
+pub fn is_draining(store: &Store) -> Result<bool, Error> {
+    Ok(store
+        .read()?
+        .is_some_and(|installed| installed.intent == Intent::Drain))
+}
+
+/// Sandboxes of which anything is recorded, by us or by Go multus.
+fn recorded(cni_dir: &Path) -> Result<Vec<String>, JournalError> {
+    let journal = Journal::new(cni_dir);
+    let mut all = Vec::new();
+    for shelf in [Shelf::Live, Shelf::Kept, Shelf::Damaged] {
+        all.extend(journal.list(shelf)?);
+    }
+    all.extend(go::sandboxes(cni_dir)?);
+    all.sort_unstable();
+    all.dedup();
+    Ok(all)
+}
+
+/// CRI-O deletes a sandbox by the configuration of its ADD, which names the plugin; containerd by the current one.
+fn remove_programs(
+    installed: &Installation,
+    view: &HostView,
+    runtime_cache: &Path,
+) -> Result<Vec<PathBuf>, Error> {
+    let results = runtime_cache.join("results");
+    let mut cached = Vec::new();
+    for name in file::list(&results)? {
+        cached.extend(file::read_text(&results.join(name))?);
+    }
+    let mut kept = Vec::new();
+    for program in &installed.programs {
+        let name = program.file_name().unwrap_or_default().to_string_lossy();
+        let word = format!("\"{name}\"");
+        if cached.iter().any(|text| names(text, &word)) {
+            kept.push(program.clone());
+        } else {
+            file::remove(&view.here(program))?;
+        }
+    }
+    Ok(kept)
+}
+
+/// The cache holds the configuration in base64 and, in `kind` and older versions, as text.
+fn names(cached: &str, word: &str) -> bool {
+    #[derive(serde::Deserialize)]
+    struct Cached {
+        #[serde(default)]
+        config: String,
+    }
+    use base64::Engine as _;
+    let decoded = serde_json::from_str::<Cached>(cached)
+        .ok()
+        .and_then(|cached| {
+            base64::engine::general_purpose::STANDARD
+                .decode(cached.config)
+                .ok()
+        })
+        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
+    cached.contains(word) || decoded.is_some_and(|text| text.contains(word))
+}
+
+#[cfg(test)]
+mod tests;
