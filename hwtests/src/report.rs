@@ -42,6 +42,13 @@ pub enum Line {
         /// The machine is killed now, as by a power cut, instead of being waited for.
         power_cut: bool,
     },
+    /// A PF's cable is pulled or plugged in, by whoever runs the machine.
+    Cable {
+        /// The PF, counted from 0.
+        pf: usize,
+        /// Plugged in, not pulled.
+        plugged: bool,
+    },
     /// Text to show as it is, below a step.
     Note {
         /// One or more lines.
@@ -182,7 +189,7 @@ impl Printer {
         };
         match &line {
             Line::Head { what, is } => println!("  {what:<12} {is}"),
-            Line::Begin { .. } => {}
+            Line::Begin { .. } | Line::Cable { .. } => {}
             Line::NextBoot { power_cut: false } => println!("  lab: rebooting the guest"),
             Line::NextBoot { power_cut: true } => println!("  lab: cutting the guest's power"),
             Line::Step {

@@ -38,16 +38,9 @@ pub struct Cluster {
 enum Inner {
     StandIns {
         api: standin::api::ApiServer,
-        /// Kept so that it runs as long as the cluster.
-        _kubelet: standin::kubelet::Kubelet,
+        kubelet: standin::kubelet::Kubelet,
     },
-    Real(
-        #[expect(
-            dead_code,
-            reason = "kept so that the processes live as long as the cluster"
-        )]
-        real::Real,
-    ),
+    Real(real::Real),
 }
 
 /// Faults that the honesty test plants into the stand-ins.
@@ -99,10 +92,7 @@ impl Cluster {
                 ("kubelet".to_owned(), "stand-in of hwtests".to_owned()),
                 ("API server".to_owned(), "stand-in of hwtests".to_owned()),
             ],
-            inner: Inner::StandIns {
-                api,
-                _kubelet: kubelet,
-            },
+            inner: Inner::StandIns { api, kubelet },
         })
     }
 
@@ -120,6 +110,23 @@ impl Cluster {
                 "{fault:?} can only be planted into the stand-in API server: run without KUBEBUILDER_ASSETS"
             ),
         }
+    }
+
+    /// Restarts the kubelet: a real one is killed and started again, a stand-in forgets its plugins and makes its
+    /// sockets anew. Pods go on. Returns when its registration socket is there.
+    ///
+    /// # Errors
+    /// When it does not come up again.
+    pub async fn restart_kubelet(&mut self) -> Result<()> {
+        match &mut self.inner {
+            Inner::StandIns { kubelet, .. } => kubelet.restart().await,
+            Inner::Real(real) => real.restart_kubelet().await,
+        }
+    }
+
+    /// Whether the kubelet and the API server are real.
+    pub fn is_real(&self) -> bool {
+        matches!(self.inner, Inner::Real(_))
     }
 
     /// Socket of the kubelet's PodResources service.

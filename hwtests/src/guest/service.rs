@@ -3,11 +3,15 @@
 use std::{
     fs::File,
     path::{Path, PathBuf},
-    process::{Child, Command, Stdio},
+    process::{Child, Command, ExitStatus, Stdio},
     time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail};
+use nix::{
+    sys::signal::{Signal, kill},
+    unistd::Pid,
+};
 
 /// A program that runs until it is stopped.
 #[derive(Debug)]
@@ -106,6 +110,41 @@ impl Service {
                 .unwrap_or(0)
         };
         Ok((field("VmRSS:"), field("VmHWM:")))
+    }
+
+    /// Asks the program to end and waits for it, at most `limit`.
+    ///
+    /// # Errors
+    /// When it is still there afterwards, with the end of its log.
+    pub async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+        let pid = i32::try_from(self.child.id()).context("a process id")?;
+        kill(Pid::from_raw(pid), Signal::SIGTERM)
+            .with_context(|| format!("terminate {}", self.name))?;
+        let deadline = Instant::now() + limit;
+        loop {
+            if let Some(status) = self.child.try_wait().context("look at a service")? {
+                return Ok(status);
+            }
+            if Instant::now() > deadline {
+                bail!(
+                    "{} runs on {} s after SIGTERM:\n{}",
+                    self.name,
+                    limit.as_secs(),
+                    self.tail()
+                );
+            }
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+
+    /// All that the program printed.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn log(&self) -> Result<String> {
+        let text =
+            std::fs::read(&self.log).with_context(|| format!("read {}", self.log.display()))?;
+        Ok(String::from_utf8_lossy(&text).into_owned())
     }
 
     /// Last lines of the log.

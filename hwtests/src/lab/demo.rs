@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use super::{Guest, GuestCommand, Lab, build::CACHE};
+use super::{Guest, GuestCommand, Lab, build::CACHE, qemu::set_link};
 use crate::{
     guest::run::Story,
     report::{Line, Outcome, Printer},
@@ -96,11 +96,21 @@ pub fn play(arguments: &Arguments) -> Result<Printer> {
         let mut again = false;
         let code = guest.wait(|line| {
             printer.take(line);
-            if let Some(Line::NextBoot { power_cut }) = printer.lines.last() {
-                again = true;
-                if *power_cut {
-                    return ControlFlow::Break(());
+            match printer.lines.last() {
+                Some(Line::NextBoot { power_cut }) => {
+                    again = true;
+                    if *power_cut {
+                        return ControlFlow::Break(());
+                    }
                 }
+                Some(Line::Cable { pf, plugged }) => {
+                    let done = set_link(&workspace.dir.join("exchange"), *pf, *plugged);
+                    if let Err(error) = done {
+                        // The guest's step then waits in vain and says for what.
+                        println!("  lab: {error:#}");
+                    }
+                }
+                _ => {}
             }
             ControlFlow::Continue(())
         })?;

@@ -3,6 +3,8 @@
 use std::{
     ffi::OsString,
     fs::File,
+    io::Write,
+    os::unix::net::UnixStream,
     path::Path,
     process::{Child, Command, Stdio},
 };
@@ -15,6 +17,9 @@ use super::Lab;
 pub const PF_MACS: [&str; 2] = ["52:54:00:aa:bb:01", "52:54:00:aa:bb:02"];
 /// MAC addresses of the plain NICs: masters of macvlan and of ipvlan, since one NIC cannot be both.
 pub const PLAIN_NIC_MACS: [&str; 2] = ["52:54:00:aa:bb:05", "52:54:00:aa:bb:06"];
+
+/// Socket of QEMU's monitor in the folder of files.
+const MONITOR: &str = "monitor";
 
 /// What a machine is started with.
 #[derive(Debug, Clone, Copy)]
@@ -74,6 +79,17 @@ exec chroot "$root" /usr/bin/qemu-system-x86_64 "$@"
         .context("start QEMU in the guest's tree")
 }
 
+/// Pulls a PF's cable or plugs it in, by the PF's place in [`PF_MACS`].
+///
+/// # Errors
+/// When the machine's monitor does not take the command.
+pub fn set_link(exchange: &Path, pf: usize, plugged: bool) -> Result<()> {
+    let word = if plugged { "on" } else { "off" };
+    let mut monitor =
+        UnixStream::connect(exchange.join(MONITOR)).context("connect to QEMU's monitor")?;
+    writeln!(monitor, "set_link pf{pf} {word}").context("write to QEMU's monitor")
+}
+
 fn arguments(memory_mib: u32) -> Vec<OsString> {
     let mut list: Vec<String> = [
         // intel-iommu gives every VF an IOMMU group of its own, so vfio-pci binds as on a real server.
@@ -88,6 +104,10 @@ fn arguments(memory_mib: u32) -> Vec<OsString> {
     .flat_map(|line| line.split(' '))
     .map(str::to_owned)
     .collect();
+    list.extend([
+        "-monitor".to_owned(),
+        format!("unix:/exchange/{MONITOR},server=on,wait=off"),
+    ]);
     list.extend(["-m".to_owned(), format!("{memory_mib}M")]);
     list.extend([
         "-append".to_owned(),

@@ -34,7 +34,9 @@ const START: Duration = Duration::from_mins(4);
 pub struct Real {
     work: PathBuf,
     assets: PathBuf,
+    logs: PathBuf,
     services: Vec<Service>,
+    kubelet: Option<Service>,
 }
 
 impl Real {
@@ -54,7 +56,9 @@ impl Real {
         let mut real = Self {
             work: work.to_owned(),
             assets: assets.to_owned(),
+            logs: logs.to_owned(),
             services: Vec::new(),
+            kubelet: None,
         };
         ip("link add node0 type dummy")?;
         ip(&format!("address add {NODE_IP}/24 dev node0"))?;
@@ -62,7 +66,7 @@ impl Real {
         real.write_files()?;
         real.start_etcd(logs)?;
         real.start_api(logs).await?;
-        real.start_kubelet(logs).await?;
+        real.start_kubelet().await?;
         Ok(real)
     }
 
@@ -165,7 +169,18 @@ impl Real {
         Ok(())
     }
 
-    async fn start_kubelet(&mut self, logs: &Path) -> Result<()> {
+    /// Kills the kubelet and starts it again.
+    ///
+    /// # Errors
+    /// When it does not come up.
+    pub async fn restart_kubelet(&mut self) -> Result<()> {
+        self.kubelet = None;
+        // Left by the killed one; the wait below must not take it for the new one's.
+        let _ = fs::remove_file(Path::new(KUBELET_ROOT).join("device-plugins/kubelet.sock"));
+        self.start_kubelet().await
+    }
+
+    async fn start_kubelet(&mut self) -> Result<()> {
         let words = [
             format!("--config={}", self.file("kubelet.json")),
             format!("--kubeconfig={}", self.file("node.kubeconfig")),
@@ -176,14 +191,15 @@ impl Real {
             "--v=2".to_owned(),
         ];
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
-        let mut kubelet = Service::start(logs, "kubelet", &self.assets.join("kubelet"), &words)?;
+        let mut kubelet =
+            Service::start(&self.logs, "kubelet", &self.assets.join("kubelet"), &words)?;
         let socket = Path::new(KUBELET_ROOT).join("device-plugins/kubelet.sock");
         kubelet
             .wait_until(START, "its device plugin socket is there", async || {
                 socket.exists()
             })
             .await?;
-        self.services.push(kubelet);
+        self.kubelet = Some(kubelet);
         Ok(())
     }
 
