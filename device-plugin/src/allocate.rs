@@ -34,7 +34,7 @@ pub enum Refused {
         /// The pool.
         resource: ResourceName,
         /// The device.
-        id: DeviceId,
+        id: String,
         /// Why.
         reason: String,
     },
@@ -59,7 +59,7 @@ pub fn devices<'a>(
             (Some(device), None) => Ok(device.as_ref()),
             (_, reason) => Err(Refused::Unhealthy {
                 resource: resource.clone(),
-                id: name,
+                id: id.clone(),
                 reason: reason
                     .as_ref()
                     .map_or("it is gone".to_owned(), ToString::to_string),

@@ -1,12 +1,14 @@
 //! Pool configuration: bytes in, validated pools out (spec/device-plugin.md §1.3–1.7).
 //!
 //! Pure. One bad pool is rejected with place and reason; the others live. Only a document that is
-//! no JSON or no list of pools is refused as a whole.
+//! neither JSON nor YAML, or has no list of pools, is refused as a whole: an empty list is an order to
+//! stop all pools, a document without one (`{}`, a file cut short) is more likely a mistake.
 
-mod json;
+mod document;
 mod name;
 mod object;
 mod pool;
+mod provision;
 mod range;
 #[cfg(test)]
 mod tests;
@@ -15,12 +17,15 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use host::pci::PciAddress;
 
-pub use json::{Place, Problem};
+pub use document::{Place, Problem};
 pub use name::ResourceName;
 pub use object::{Object, P_KEY};
+pub use provision::{
+    Count, Driver, Group, OnMismatch, Provision, ProvisionRejected, Selector, Target,
+};
 pub use range::Functions;
 
-use json::Node;
+use document::Node;
 
 /// What the command line says about pools.
 #[derive(Debug, Clone)]
@@ -36,6 +41,8 @@ pub struct Defaults {
 pub struct Config {
     /// The pools.
     pub pools: Vec<Pool>,
+    /// What PFs are to have before their VFs are offered; the first entry that selects a PF counts.
+    pub provision: Vec<Provision>,
 }
 
 /// One resource and what belongs to it.
@@ -78,6 +85,8 @@ pub struct Loaded {
     pub config: Config,
     /// The others.
     pub rejected: Vec<Rejection>,
+    /// Entries of `provision` that cannot be used.
+    pub provision_rejected: Vec<ProvisionRejected>,
     /// What works but may surprise.
     pub warnings: Vec<Problem>,
 }
@@ -108,6 +117,21 @@ pub fn load(bytes: &[u8], defaults: &Defaults) -> Result<Loaded, Problem> {
     let document = Node::document(bytes)?;
     let mut loaded = Loaded::default();
     let members = document.members()?;
+    if let Some(list) = members.get("provision") {
+        for (index, node) in list.items()?.iter().enumerate() {
+            match provision::read(index, node) {
+                Ok(entry) => loaded.config.provision.push(entry),
+                Err(problem) => loaded
+                    .provision_rejected
+                    .push(ProvisionRejected { index, problem }),
+            }
+        }
+    }
+    if !members.has("resourceList") && !members.has("provision") {
+        return Err(document.problem(
+            "resourceList is missing: list the pools there, or write [] if none is meant",
+        ));
+    }
     let Some(list) = members.get("resourceList") else {
         return Ok(loaded);
     };

@@ -78,7 +78,7 @@ fn validate_says_where_a_file_is_no_json() {
     assert_eq!(output.status.code(), Some(1));
     assert_eq!(
         err(&output),
-        format!("sriovdp: {path}: line 1, column 19: not JSON: expected value\n")
+        format!("sriovdp: {path}: line 1, column 19: not JSON: unexpected close brace\n")
     );
 }
 

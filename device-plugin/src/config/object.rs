@@ -3,7 +3,7 @@
 use host::pci::PciAddress;
 
 use super::{
-    json::{Members, Node, Problem},
+    document::{Members, Node, Problem},
     range::{self, Functions},
 };
 
@@ -97,7 +97,7 @@ pub(super) fn address(text: &str) -> Result<PciAddress, String> {
     parsed.map_err(|_| format!("{text:?} is no PCI address like 0000:3b:02.1"))
 }
 
-fn list<T>(
+pub(super) fn list<T>(
     members: &Members<'_>,
     key: &str,
     parse: impl Fn(&str) -> Result<T, String>,
@@ -110,7 +110,7 @@ fn list<T>(
 }
 
 /// A number of up to four hexadecimal digits, in any case, with or without `0x`.
-fn hex(text: &str, expected: &str) -> Result<u16, String> {
+pub(super) fn hex(text: &str, expected: &str) -> Result<u16, String> {
     let digits = text
         .strip_prefix("0x")
         .or(text.strip_prefix("0X"))

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use super::{
     AdditionalInfo, Defaults, Object, Pool, ResourceName,
-    json::{Members, Node, Problem},
+    document::{Members, Node, Problem},
     object,
 };
 

@@ -63,6 +63,11 @@ pub(super) fn parse(text: &str) -> Result<Functions<String>, String> {
     })
 }
 
+/// Reads the part after `#` alone: `0-3,6`.
+pub(super) fn indexes(text: &str) -> Result<Vec<RangeInclusive<u32>>, String> {
+    text.split(',').map(|item| range(text, item)).collect()
+}
+
 fn range(text: &str, item: &str) -> Result<RangeInclusive<u32>, String> {
     let (first, last) = item.split_once('-').unwrap_or((item, item));
     let number = |digits: &str| {

@@ -55,7 +55,7 @@ fn c1_junk_is_refused_with_line_and_column() {
     let error = load(b"{\n  \"resourceList\": junk\n}", &defaults()).unwrap_err();
     assert_eq!(
         error.to_string(),
-        "line 2, column 19: not JSON: expected value"
+        "line 2, column 19, resourceList: expected a list, found \"junk\""
     );
 }
 
@@ -75,8 +75,64 @@ fn c1_text_that_is_not_utf8_is_refused() {
 }
 
 #[test]
-fn an_empty_or_missing_resource_list_is_idle_not_wrong() {
-    for text in ["{}", r#"{"resourceList":[]}"#, r#"{"resourceList":null}"#] {
+fn a_document_without_a_resource_list_is_refused_because_nobody_means_to_stop_all_pools_so() {
+    for text in ["{}", r#"{"resourcelists":[]}"#] {
+        let error = load(text.as_bytes(), &defaults()).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "line 1, column 1: resourceList is missing: list the pools there, or write [] if none is meant"
+        );
+    }
+}
+
+#[test]
+fn c1_an_empty_file_and_plain_text_are_refused() {
+    for (text, expected) in [
+        ("\n", "line 1, column 1: the document is empty"),
+        (
+            "junk",
+            "line 1, column 1: expected an object, found \"junk\"",
+        ),
+    ] {
+        let error = load(text.as_bytes(), &defaults()).unwrap_err();
+        assert_eq!(error.to_string(), expected);
+    }
+}
+
+#[test]
+fn c1_a_mistake_in_yaml_is_refused_with_line_and_column() {
+    let error = load(b"resourceList:\n- resourceName: [a\n", &defaults()).unwrap_err();
+    assert_eq!(
+        error.to_string(),
+        "line 2, column 17: not YAML: unclosed bracket '['"
+    );
+}
+
+#[test]
+fn c2_pools_written_in_yaml() {
+    let loaded = load_text(
+        "# our pools\nresourceList:\n- resourceName: a\n  selectors: {vendors: [8086]}\n- resourceName: b\n  selectors:\n    drivers: [vfio-pci]\n    isRdma: false\n",
+    );
+    assert_eq!(names(&loaded), ["intel.com/a", "intel.com/b"]);
+    assert_eq!(loaded.config.pools[0].objects[0].vendors, [0x8086]);
+    assert_eq!(loaded.config.pools[1].objects[0].drivers, ["vfio-pci"]);
+}
+
+#[test]
+fn c2_samples_of_the_go_plugin_with_comments_and_trailing_commas() {
+    let loaded = load_text(
+        "{\n // from the README\n \"resourceList\": [{\"resourceName\": \"a\", \"selectors\": {\"vendors\": [\"8086\",],},},]}",
+    );
+    assert_eq!(names(&loaded), ["intel.com/a"]);
+}
+
+#[test]
+fn an_empty_resource_list_is_idle_not_wrong() {
+    for text in [
+        r#"{"resourceList":[]}"#,
+        r#"{"resourceList":null}"#,
+        "resourceList: []",
+    ] {
         let loaded = load_text(text);
         assert_eq!(loaded.config, Config::default());
         assert_eq!(loaded.rejected, []);
