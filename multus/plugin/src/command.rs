@@ -12,6 +12,7 @@ mod add;
 mod check;
 mod del;
 mod gc;
+pub(crate) mod repair;
 mod replay;
 mod status;
 

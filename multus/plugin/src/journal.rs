@@ -15,6 +15,7 @@
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
+use host::error::Kind;
 use host::file::{self, Durability, PRIVATE, PRIVATE_DIR};
 use host::lock::Lock;
 
@@ -45,6 +46,13 @@ pub enum JournalError {
         /// The serialiser's words.
         source: serde_json::Error,
     },
+}
+
+impl JournalError {
+    /// Another process held a lock for longer than was waited.
+    pub fn is_deadline(&self) -> bool {
+        matches!(self, Self::File(error) if error.kind() == Kind::Deadline)
+    }
 }
 
 /// Which folder a record is in.

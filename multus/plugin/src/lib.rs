@@ -5,6 +5,7 @@
 //! runtime (design §2): everything that DEL, CHECK and GC need is in the journal on disk.
 #![forbid(unsafe_code)]
 
+pub mod admin;
 pub mod attach;
 pub mod command;
 pub mod config;

@@ -5,11 +5,13 @@
     reason = "boundary: the clock is read here and handed down"
 )]
 
+use std::io::Write;
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use cni::net_attach::device_info;
+use multus_plugin::admin;
 use multus_plugin::command::Multus;
 use multus_plugin::session::Node;
 
@@ -23,6 +25,30 @@ fn main() -> ExitCode {
             .ok()
             .and_then(|exe| exe.parent().map(Path::to_owned)),
         devinfo: PathBuf::from(device_info::CNI_DIR),
+        runtime_cache: PathBuf::from(multus_plugin::session::RUNTIME_CACHE),
     };
-    cni::plugin::main(&Multus { node })
+    let words: Vec<String> = std::env::args().skip(1).collect();
+    if std::env::var_os("CNI_COMMAND").is_some() {
+        return cni::plugin::main(&Multus { node });
+    }
+    match admin::parse(&words) {
+        Ok(None) => cni::plugin::main(&Multus { node }),
+        Ok(Some(request)) => told(admin::run(&request, &node)),
+        Err(error) => told(Err(error)),
+    }
+}
+
+/// What an admin's command has to say, and its exit code.
+fn told(outcome: Result<admin::Told, admin::AdminError>) -> ExitCode {
+    let (written, complete) = match outcome {
+        Ok(told) => (
+            std::io::stdout().write_all(told.text.as_bytes()),
+            told.complete,
+        ),
+        Err(error) => (
+            writeln!(std::io::stderr(), "multus: {}", cni::error::chain(&error)),
+            false,
+        ),
+    };
+    ExitCode::from(u8::from(!complete || written.is_err()))
 }

@@ -11,6 +11,7 @@ use serde_json::value::RawValue;
 
 use crate::config::{NetConf, OWN_TYPES, Primary};
 use crate::failure::Failure;
+use crate::lifecycle::heal;
 use crate::wire::{Attachment, Families, Reason, ResolvedNetwork};
 
 /// The networks that the configuration attaches to every pod by itself: the default network, and, with
@@ -116,7 +117,8 @@ fn referenced(conf: &NetConf, reference: &str) -> Result<NetworkList, Failure> {
         } else {
             conf_dir::load(path)
         };
-        return loaded.map_err(|error| not_ready(&error));
+        return loaded
+            .or_else(|error| last_good(&conf.cni_dir, path).ok_or_else(|| not_ready(&error)));
     }
     let kept = match conf.kept_primary() {
         Some(path) => file::read(&path).map_err(|error| not_ready(&error))?,
@@ -126,6 +128,15 @@ fn referenced(conf: &NetConf, reference: &str) -> Result<NetworkList, Failure> {
         Some(bytes) => NetworkList::parse(&bytes).map_err(|error| not_ready(&error)),
         None => conf_dir::find(&conf.conf_dir, reference).map_err(|error| not_ready(&error)),
     }
+}
+
+/// The daemon's copy of the file, for as long as the file is away or torn: while the primary plugin is upgraded or
+/// another program has renamed it, pods come and go all the same.
+fn last_good(cni_dir: &Path, path: &Path) -> Option<NetworkList> {
+    let kept = heal::read_kept(cni_dir).ok().flatten()?;
+    (kept.path == path)
+        .then(|| NetworkList::parse(kept.config.as_bytes()).ok())
+        .flatten()
 }
 
 fn parse(raw: &RawValue) -> Result<NetworkList, Failure> {

@@ -16,6 +16,9 @@ use crate::log::Log;
 use crate::planner::Client;
 use crate::wire::{PodRef, Reason};
 
+/// Where containerd and CRI-O keep libcni's cache.
+pub const RUNTIME_CACHE: &str = "/var/lib/cni";
+
 /// What `main` knows of the node, handed down.
 #[derive(Debug, Clone)]
 pub struct Node {
@@ -27,6 +30,8 @@ pub struct Node {
     pub own_dir: Option<PathBuf>,
     /// Folder of the attachments' DeviceInfo files.
     pub devinfo: PathBuf,
+    /// Where the container runtime keeps its networks' state, with `results` below it.
+    pub runtime_cache: PathBuf,
 }
 
 /// One call.

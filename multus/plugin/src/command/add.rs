@@ -15,6 +15,7 @@ use crate::decision::{Decision, decide};
 use crate::detach::{detach, target};
 use crate::failure::Failure;
 use crate::journal::Entry;
+use crate::lifecycle::intent::{Intent, Store, UninstallPolicy};
 use crate::planner::{Budget, Client};
 use crate::primary;
 use crate::session::Session;
@@ -30,13 +31,33 @@ pub(super) fn add(session: &Session<'_>) -> Result<AddResult, Failure> {
     let mut budget = Budget::ADD;
     let result = match decide(&session.conf, session.pod.as_ref()) {
         Decision::Plain => plain(session, &mut budget)?,
-        Decision::Ask(annotations) => {
-            let request = request(session, annotations)?;
-            planned(session, &session.planner(), &request, &mut budget)?
-        }
+        Decision::Ask(annotations) => match draining(session)? {
+            Some(UninstallPolicy::PrimaryOnly) => plain(session, &mut budget)?,
+            Some(UninstallPolicy::Block) => return Err(refused_while_draining()),
+            None => {
+                let request = request(session, annotations)?;
+                planned(session, &session.planner(), &request, &mut budget)?
+            }
+        },
     };
     replay::replay(session);
     Ok(result)
+}
+
+/// What a pod that needs a plan gets while multus is being removed; `None` while it is not.
+fn draining(session: &Session<'_>) -> Result<Option<UninstallPolicy>, Failure> {
+    let installed = Store::new(session.journal.root())
+        .read()
+        .map_err(|error| Failure::io("read whether multus is being removed", &error))?;
+    Ok(installed
+        .filter(|installed| installed.intent == Intent::Drain)
+        .map(|installed| installed.uninstall_policy))
+}
+
+fn refused_while_draining() -> Failure {
+    Failure::daemon_not_ready(
+        "multus is being removed from this node and takes no new networks on: delete the pod, or install multus again",
+    )
 }
 
 /// Only what the configuration names: no planner, and for the one default network no file either.
@@ -122,6 +143,10 @@ fn planned(
         return Ok(empty_result(session));
     }
     let _locks = lock(session, budget)?;
+    // Under the lock that a leaving multus takes for itself: no record may follow its going.
+    if draining(session)?.is_some() {
+        return Err(refused_while_draining());
+    }
     del::clear_half_done(session)?;
     let recording = if is_as_configured(&plan.attachments, request) {
         Recording::Needless

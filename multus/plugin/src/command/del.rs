@@ -2,7 +2,6 @@
 
 use std::time::{Duration, Instant};
 
-use host::error::Kind;
 use host::file::{self, Durability};
 
 use super::{busy, replay};
@@ -10,18 +9,25 @@ use crate::detach::{Remaining, detach, summary};
 use crate::failure::Failure;
 use crate::journal::record::VERSION as RECORD_VERSION;
 use crate::journal::{Entry, JournalError, Record, Shelf, go};
+use crate::lifecycle::HostView;
+use crate::lifecycle::intent::Store;
+use crate::lifecycle::leave::{Left, leave};
 use crate::planner::Budget;
 use crate::primary;
 use crate::session::Session;
+use crate::wire::Reason;
 
 /// How often the runtime is told of a secondary network's failure before it is kept (design §2).
 const TRIES: u32 = 3;
+
+/// How long the removal of multus waits for other commands; one of them does it otherwise.
+const LEAVING: Duration = Duration::from_millis(300);
 
 /// Serves DEL.
 pub(super) fn del(session: &Session<'_>) -> Result<(), Failure> {
     let mut budget = Budget::DEL;
     let gc = budget.spend(|deadline| session.journal.lock_out_gc_if_it_ever_ran(left(deadline)));
-    let _gc = unless_busy(session, "wait for GC", gc)?.flatten();
+    let gc = unless_busy(session, "wait for GC", gc)?.flatten();
     let own = if session.journal.has_locks() {
         let id = &session.call.container_id;
         let own = budget.spend(|deadline| session.journal.lock_sandbox(id, left(deadline)));
@@ -36,7 +42,34 @@ pub(super) fn del(session: &Session<'_>) -> Result<(), Failure> {
         session.log().warn(&cni::error::chain(&error));
     }
     replay::replay(session);
+    if outcome.is_ok() {
+        drop(gc);
+        leave_if_last(session, LEAVING);
+    }
     outcome
+}
+
+/// Whoever removes the last record of a draining node removes multus too.
+fn leave_if_last(session: &Session<'_>, within: Duration) {
+    let store = Store::new(session.journal.root());
+    match leave(
+        &store,
+        &HostView::same(),
+        &session.node.runtime_cache,
+        within,
+    ) {
+        Ok(Left::Gone { .. }) => session
+            .log()
+            .warn("the last pod with a network is gone: multus has left this node"),
+        Ok(Left::NoOtherConfiguration(why)) => session.log().warn(&format!(
+            "multus stays although it is to be removed: the node would be without network: {why}"
+        )),
+        Ok(Left::NotAsked | Left::Sandboxes(_) | Left::Busy) => {}
+        Err(error) => session.log().warn(&format!(
+            "remove multus from this node: {}",
+            cni::error::chain(&error)
+        )),
+    }
 }
 
 /// Before an ADD: what an earlier ADD of the same sandbox left is undone first.
@@ -48,8 +81,12 @@ pub(super) fn clear_half_done(session: &Session<'_>) -> Result<(), Failure> {
 }
 
 fn delete(session: &Session<'_>) -> Result<(), Failure> {
-    if let Some(record) = recorded(session)? {
-        return delete_recorded(session, record);
+    match recorded(session)? {
+        Some(record) if record.attachments.is_empty() => {
+            return delete_configured(session, record.tries);
+        }
+        Some(record) => return delete_recorded(session, record),
+        None => {}
     }
     if replay::has_kept(session) {
         // An earlier DEL succeeded; what it kept is tried again by the replay.
@@ -57,21 +94,67 @@ fn delete(session: &Session<'_>) -> Result<(), Failure> {
     }
     match left_by_go(session)? {
         Some(record) => delete_recorded(session, record),
-        None => delete_configured(session),
+        None => delete_configured(session, 0),
     }
 }
 
-/// No record: the sandbox has the networks of the configuration and no others.
-fn delete_configured(session: &Session<'_>) -> Result<(), Failure> {
-    let attachments = primary::attachments(&session.conf, &session.call.ifname)?;
+/// No record: the sandbox has the networks of the configuration and no others. A default network that cannot be found
+/// any more, after `tries`, does not keep the sandbox for ever: nobody can delete what nobody can name.
+fn delete_configured(session: &Session<'_>, tries: u32) -> Result<(), Failure> {
+    let found = primary::attachments(&session.conf, &session.call.ifname);
+    let attachments = match found {
+        Err(failure) if failure.reason == Reason::PrimaryNotReady => {
+            return without_default_network(session, failure, tries);
+        }
+        found => found?,
+    };
     let entries: Vec<_> = attachments.iter().map(Entry::from).collect();
     let place = session.place(session.delegate_args(session.pod.as_ref()));
     let remaining = detach(&entries, &place, &session.runtime(), session.log());
     if remaining.iter().all(|remaining| remaining.entry.default) {
+        forget(session, tries)?;
         return summary(&remaining).map_or(Ok(()), Err);
     }
     // Tries are counted in a record, or a secondary that never deletes would block DEL for ever.
     settle(session, from_left(session, go::Left::default())?, remaining)
+}
+
+/// Tries are counted in a record that names no attachment.
+fn without_default_network(
+    session: &Session<'_>,
+    failure: Failure,
+    tries: u32,
+) -> Result<(), Failure> {
+    if tries >= TRIES {
+        session.log().warn(&format!(
+            "given up after {TRIES} tries, addresses of the default network may stay reserved: {}",
+            failure.msg
+        ));
+        return forget(session, tries);
+    }
+    let counter = Record {
+        tries: tries + 1,
+        tried: session.node.now,
+        ..empty_record(session)
+    };
+    let step = "count the tries of DEL";
+    session
+        .journal
+        .write(Shelf::Live, &counter, Durability::Process)
+        .map_err(|error| Failure::io(step, &error))?;
+    Err(failure)
+}
+
+fn forget(session: &Session<'_>, tries: u32) -> Result<(), Failure> {
+    if tries == 0 {
+        return Ok(());
+    }
+    let removed = session
+        .journal
+        .remove(Shelf::Live, &session.call.container_id);
+    removed
+        .map(drop)
+        .map_err(|error| Failure::io("remove the count of tries", &error))
 }
 
 fn delete_recorded(session: &Session<'_>, record: Record) -> Result<(), Failure> {
@@ -173,6 +256,14 @@ fn from_left(session: &Session<'_>, left: go::Left) -> Result<Record, Failure> {
         attachments.splice(0..0, configured.iter().take(1).map(Entry::from));
     }
     Ok(Record {
+        attachments,
+        ..empty_record(session)
+    })
+}
+
+/// Of a sandbox that another program made, or that has nothing.
+fn empty_record(session: &Session<'_>) -> Record {
+    Record {
         version: RECORD_VERSION,
         container_id: session.call.container_id.clone(),
         netns: session.call.netns.clone(),
@@ -183,10 +274,10 @@ fn from_left(session: &Session<'_>, left: go::Left) -> Result<Record, Failure> {
         namespace: None,
         created: 0,
         cni_args: session.delegate_args(session.pod.as_ref()),
-        attachments,
+        attachments: Vec::new(),
         tries: 0,
         tried: 0,
-    })
+    }
 }
 
 fn forget_go(session: &Session<'_>) -> Result<(), Failure> {
@@ -208,16 +299,12 @@ fn unless_busy<T>(
 ) -> Result<Option<T>, Failure> {
     match lock {
         Ok(lock) => Ok(Some(lock)),
-        Err(error @ JournalError::File(_)) if is_deadline(&error) => Err(busy(step, &error)),
+        Err(error) if error.is_deadline() => Err(busy(step, &error)),
         Err(error) => {
             session.log().warn(&cni::error::chain(&error));
             Ok(None)
         }
     }
-}
-
-fn is_deadline(error: &JournalError) -> bool {
-    matches!(error, JournalError::File(error) if error.kind() == Kind::Deadline)
 }
 
 fn left(deadline: Instant) -> Duration {

@@ -22,7 +22,7 @@ use crate::session::Session;
 use crate::wire::Reason;
 
 /// Records younger than this are left alone: their sandbox may not be in the runtime's list yet.
-const YOUNG: u64 = 600;
+pub(super) const YOUNG: u64 = 600;
 
 /// How long GC waits for ADDs and DELs to end before it does nothing.
 const WAIT: Duration = Duration::from_secs(1);

@@ -18,6 +18,8 @@ pub enum Left {
     NotAsked,
     /// Sandboxes whose DEL needs us.
     Sandboxes(Vec<String>),
+    /// Another command is at work; it comes by here when it is done.
+    Busy,
     /// No other configuration would serve pods: the node would be without network.
     NoOtherConfiguration(String),
     /// Configuration, programs and state are gone; programs that a runtime's cache still names stay.
@@ -56,7 +58,14 @@ pub fn leave(
     let Some(installed) = store.read()?.filter(|i| i.intent == Intent::Drain) else {
         return Ok(Left::NotAsked);
     };
-    let sandboxes = recorded(store.cni_dir())?;
+    // Shared by every ADD and DEL: whoever is at work may be about to write a record.
+    let journal = Journal::new(store.cni_dir());
+    let _alone = match journal.lock_for_gc(within) {
+        Ok(lock) => lock,
+        Err(error) if error.is_deadline() => return Ok(Left::Busy),
+        Err(error) => return Err(error.into()),
+    };
+    let sandboxes = recorded(&journal)?;
     if !sandboxes.is_empty() {
         return Ok(Left::Sandboxes(sandboxes));
     }
@@ -85,13 +94,12 @@ pub fn is_draining(store: &Store) -> Result<bool, Error> {
 }
 
 /// Sandboxes of which anything is recorded, by us or by Go multus.
-fn recorded(cni_dir: &Path) -> Result<Vec<String>, JournalError> {
-    let journal = Journal::new(cni_dir);
+fn recorded(journal: &Journal) -> Result<Vec<String>, JournalError> {
     let mut all = Vec::new();
     for shelf in [Shelf::Live, Shelf::Kept, Shelf::Damaged] {
         all.extend(journal.list(shelf)?);
     }
-    all.extend(go::sandboxes(cni_dir)?);
+    all.extend(go::sandboxes(journal.root())?);
     all.sort_unstable();
     all.dedup();
     Ok(all)

@@ -12,6 +12,7 @@ mod bad_delegates;
 mod daemon;
 mod delete;
 mod gc;
+mod lifecycle;
 mod node;
 mod plain;
 mod planner;
