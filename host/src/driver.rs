@@ -1,4 +1,4 @@
-//! Which driver owns a PCI function, and changing that through `driver_override`.
+//! Which driver owns a PCI function, changing that through `driver_override`, and resetting the function.
 
 use crate::error::{Error, Kind, Result};
 use crate::pci::PciAddress;
@@ -78,6 +78,12 @@ pub fn probe(sysfs: &Sysfs, function: PciAddress) -> Result<()> {
     sysfs
         .entry("bus/pci")
         .write("drivers_probe", &function.to_string())
+}
+
+/// Resets the function alone (function level reset, where it has one). Its driver is not told unless it wants to be, so
+/// only for functions whose driver keeps no state of the device.
+pub fn reset(sysfs: &Sysfs, function: PciAddress) -> Result<()> {
+    sysfs.function(function).write("reset", "1")
 }
 
 fn refused(function: PciAddress, driver: &str, what: &str) -> Error {

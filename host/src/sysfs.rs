@@ -143,6 +143,15 @@ impl Entry {
         }
     }
 
+    /// The directory without links on the way to it; `None` if it does not exist.
+    pub fn resolve(&self) -> Result<Option<PathBuf>> {
+        match self.path.canonicalize() {
+            Ok(path) => Ok(Some(path)),
+            Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+            Err(error) => Err(Error::file("resolve", &self.path, error)),
+        }
+    }
+
     /// Names in the directory, sorted by bytes; `None` if it does not exist.
     pub fn list(&self) -> Result<Option<Vec<String>>> {
         let failed = |error| Error::file("list", &self.path, error);

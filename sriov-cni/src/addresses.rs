@@ -39,6 +39,7 @@ pub fn apply(
     subject: &Subject<'_>,
     result: &AddResult,
     ours: usize,
+    detection: Detection,
     log: &Log,
 ) -> Result<()> {
     let Some(pod) = subject.pod.map(Place::Pod) else {
@@ -61,11 +62,7 @@ pub fn apply(
     if own.iter().any(|ip| ip.address.addr().is_ipv6()) {
         enable_ipv6(node, pod, &link.name).map_err(failed("enable IPv6".to_owned()))?;
     }
-    // Usable at once, while detection goes on: the pod does not start a second or two later (plugins#680).
-    let new = |net| NewAddress {
-        net,
-        detection: Detection::Optimistic,
-    };
+    let new = |net| NewAddress { net, detection };
     for ip in &own {
         let added = node.add_address(pod, link.index, new(ip.address));
         added.map_err(failed(format!("add address {}", ip.address)))?;
@@ -73,6 +70,13 @@ pub fn apply(
     let there = node
         .addresses(pod, link.index)
         .map_err(failed("read addresses".to_owned()))?;
+    // Who asks for ordinary detection wants to know; otherwise only a gateway needs the address at once, on a kernel
+    // without optimistic addresses.
+    let is_awaited = detection == Detection::Normal;
+    let has_gateway = own
+        .iter()
+        .any(|ip| ip.gateway.is_some_and(|gateway| gateway.is_ipv6()));
+    let mut is_tentative = false;
     for ip in &own {
         let step = || failed(format!("add address {}", ip.address));
         match there.iter().find(|address| address.net == ip.address) {
@@ -84,14 +88,14 @@ pub fn apply(
                     .map_err(step())?;
                 node.add_address(pod, link.index, new(ip.address))
                     .map_err(step())?;
+                is_tentative |= is_awaited;
             }
-            Some(_) => {}
+            // Optimistic addresses are usable while detection goes on: the pod does not start a second or two later
+            // (plugins#680).
+            Some(address) => is_tentative |= address.tentative && !address.optimistic,
         }
     }
-    let has_gateway = own
-        .iter()
-        .any(|ip| ip.gateway.is_some_and(|gateway| gateway.is_ipv6()));
-    if has_gateway {
+    if is_tentative && (is_awaited || has_gateway) {
         await_detection(node, pod, link.index, log)
             .map_err(failed("detect duplicates of addresses".to_owned()))?;
     }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use host::error::Kind;
 use host::mac::MacAddress;
+use host::netlink::address::Detection;
 use host::netlink::link::{Link, LinkChange};
 use host::netlink::vf::VfAttribute;
 use host::pci::PciAddress;
 
 use crate::error::{Error, Result};
 use crate::node::{Function, Node, Place, Setting};
-use crate::step::Step;
+use crate::step::{Properties, Step};
 
 pub(crate) mod attributes;
 
@@ -57,7 +58,14 @@ pub fn apply(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<
             });
         }
         Step::Attributes(wanted) => attributes::set(node, subject, wanted)?,
-        Step::ToPod(name) => to_pod(node, subject, step, name)?,
+        Step::ToPod(properties) => to_pod(node, subject, step, properties)?,
+        Step::ResetFunction => {
+            let reset = patiently(node, |node| node.reset_function(subject.vf));
+            reset.map_err(|source| Error::Reset {
+                vf: subject.vf,
+                source,
+            })?;
+        }
         Step::ToHost(properties) => {
             let pod = pod(subject)?;
             let link = present(node, subject, Place::Pod(pod), step)?;
@@ -66,7 +74,7 @@ pub fn apply(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<
             present(node, subject, Place::Host, step)?;
         }
         Step::Restore(properties) => {
-            change(node, subject, Place::Host, step, &properties.link_change())?;
+            change(node, subject, Place::Host, step, properties)?;
         }
         Step::HostUp => change(node, subject, Place::Host, step, &up())?,
         Step::Up => change(node, subject, Place::Pod(pod(subject)?), step, &up())?,
@@ -80,7 +88,10 @@ pub fn apply(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<
             let added = node.add_alt_names(Place::Host, link.index, &names);
             added.map_err(|source| netdev_error(subject, step, source))?;
         }
-        Step::Sysctls => sysctls(node, subject, step)?,
+        Step::Sysctls {
+            announce,
+            detection,
+        } => sysctls(node, subject, step, *announce, *detection)?,
         Step::Allocate | Step::Advertise | Step::Addresses | Step::Commit | Step::Announce => {}
     }
     Ok(Lesson::None)
@@ -183,31 +194,36 @@ fn own_address(
     }
 }
 
-fn to_pod(node: &mut dyn Node, subject: &Subject<'_>, step: &Step, name: &str) -> Result<()> {
+fn to_pod(
+    node: &mut dyn Node,
+    subject: &Subject<'_>,
+    step: &Step,
+    properties: &Properties,
+) -> Result<()> {
     let pod = pod(subject)?;
     let link = present(node, subject, Place::Host, step)?;
-    let change = LinkChange {
-        name: Some(name),
-        ..LinkChange::default()
-    };
-    match node.to_pod(link.index, pod, &change) {
+    match node.to_pod(link.index, pod, &properties.link_change()) {
         Ok(()) => {}
         Err(error) if error.kind() == Kind::Exists => {
             return Err(Error::NameTaken {
-                name: name.to_owned(),
+                name: properties.name.clone().unwrap_or_default(),
                 netns: pod.to_path_buf(),
             });
         }
         Err(error) => return Err(netdev_error(subject, step, error)),
     }
     let moved = present(node, subject, Place::Pod(pod), step)?;
-    if moved.name == name {
+    verify(subject, step, properties, &moved)
+}
+
+fn verify(subject: &Subject<'_>, step: &Step, wanted: &Properties, now: &Link) -> Result<()> {
+    if wanted.are_those_of(now) {
         return Ok(());
     }
     Err(Error::NetdevDiffers {
         step: step.to_string(),
         vf: subject.vf,
-        told: format!("name {}", moved.name),
+        told: Properties::from(now).to_string().trim_start().to_owned(),
     })
 }
 
@@ -225,20 +241,42 @@ fn drop_alt_names(
 }
 
 /// Missing sysctls (no IPv6, an old kernel) are no failure.
-fn sysctls(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<()> {
+fn sysctls(
+    node: &mut dyn Node,
+    subject: &Subject<'_>,
+    step: &Step,
+    announce: bool,
+    detection: Detection,
+) -> Result<()> {
     let pod = Place::Pod(pod(subject)?);
     let name = present(node, subject, pod, step)?.name;
     let key = |family, key| ["net", family, "conf", name.as_str(), key];
-    let keys = [
-        key("ipv4", "arp_notify"),
-        key("ipv6", "ndisc_notify"),
-        key("ipv6", "optimistic_dad"),
-    ];
-    let settings = keys.each_ref().map(|key| Setting {
-        key,
-        value: "1",
-        restarts: false,
-    });
+    let arp = (key("ipv4", "arp_notify"), "1");
+    let ndisc = (key("ipv6", "ndisc_notify"), "1");
+    let detection = match detection {
+        Detection::Normal => None,
+        Detection::Optimistic => Some((key("ipv6", "optimistic_dad"), "1")),
+        Detection::Skip => Some((key("ipv6", "accept_dad"), "0")),
+    };
+    let wanted: Vec<_> = [
+        announce.then_some(arp),
+        announce.then_some(ndisc),
+        detection,
+    ]
+    .into_iter()
+    .flatten()
+    .collect();
+    let settings: Vec<_> = wanted
+        .iter()
+        .map(|(key, value)| Setting {
+            key,
+            value,
+            restarts: false,
+        })
+        .collect();
+    if settings.is_empty() {
+        return Ok(());
+    }
     let _outcomes = node.set_sysctls(pod, &settings)?;
     Ok(())
 }
@@ -248,29 +286,20 @@ fn change(
     subject: &Subject<'_>,
     place: Place<'_>,
     step: &Step,
-    change: &LinkChange<'_>,
+    wanted: &Properties,
 ) -> Result<()> {
     let link = present(node, subject, place, step)?;
-    patiently(node, |node| node.change(place, link.index, change))
+    let change = wanted.link_change();
+    patiently(node, |node| node.change(place, link.index, &change))
         .map_err(|source| netdev_error(subject, step, source))?;
     let now = present(node, subject, place, step)?;
-    let same = change.name.is_none_or(|name| now.name == name)
-        && change.mtu.is_none_or(|mtu| now.mtu == mtu)
-        && change.up.is_none_or(|up| now.up == up);
-    if same {
-        return Ok(());
-    }
-    Err(Error::NetdevDiffers {
-        step: step.to_string(),
-        vf: subject.vf,
-        told: format!("name {} mtu {} up {}", now.name, now.mtu, now.up),
-    })
+    verify(subject, step, wanted, &now)
 }
 
-fn up() -> LinkChange<'static> {
-    LinkChange {
+fn up() -> Properties {
+    Properties {
         up: Some(true),
-        ..LinkChange::default()
+        ..Properties::default()
     }
 }
 

@@ -9,6 +9,7 @@ pub mod status;
 mod claim;
 mod ipam;
 mod release;
+mod reset;
 
 use cni::plugin::{Attachment, Invocation};
 use host::lock::Lock;

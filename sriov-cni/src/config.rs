@@ -5,17 +5,22 @@
 //! `OrigVfState`) is never read. Rules: spec/sriov-cni.md §1.
 
 mod device;
+mod link;
 mod mac;
 mod raw;
+mod reset;
 mod vlan;
 
 use cni::args::Args;
 use cni::version::Version;
 use host::mac::MacAddress;
+use host::netlink::address::Detection;
 use host::netlink::vf::{LinkState, Vlan};
 use host::pci::PciAddress;
 
+pub use link::Interface;
 pub use raw::{Network, RawConfig, Unreadable};
+pub use reset::ResetPolicy;
 
 /// A validated configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -38,6 +43,14 @@ pub struct Config {
     pub trust: Option<bool>,
     /// Link state as the VF sees it; `None` leaves it alone.
     pub link_state: Option<LinkState>,
+    /// What is wanted of its own interface.
+    pub interface: Interface,
+    /// How IPv6 makes sure that nobody else has an address.
+    pub ipv6_dad: Detection,
+    /// The neighbours are told of the pod's addresses.
+    pub announce: bool,
+    /// What the VF goes back to.
+    pub reset_policy: ResetPolicy,
 }
 
 /// A value that cannot be carried out: which key, which value, and what to do.
@@ -95,6 +108,10 @@ impl Config {
             spoofchk: switch("spoofchk", raw.spoofchk.as_deref(), raw.strict)?,
             trust: switch("trust", raw.trust.as_deref(), raw.strict)?,
             link_state: link_state(raw.link_state.as_deref())?,
+            interface: Interface::new(&raw)?,
+            ipv6_dad: link::detection(raw.ipv6_dad.as_deref())?,
+            announce: raw.announce,
+            reset_policy: reset::policy(raw.reset_policy.as_deref())?,
             network: raw.network,
         })
     }

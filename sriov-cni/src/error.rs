@@ -103,6 +103,14 @@ pub enum Error {
         /// What reading back gave.
         told: String,
     },
+    /// The VF's PCI function could not be reset.
+    #[error("reset the PCI function of VF {vf}")]
+    Reset {
+        /// The VF.
+        vf: PciAddress,
+        /// The kernel's reason.
+        source: NodeError,
+    },
     /// The VF's interface could not be changed.
     #[error("{step} the interface of VF {vf}")]
     Netdev {
@@ -202,6 +210,7 @@ impl Error {
             Self::Vf { code, .. } => *code,
             Self::InUse { .. } | Self::Locked { .. } => code::TRY_AGAIN_LATER,
             Self::Netns { .. } => code::INVALID_NETNS,
+            Self::Reset { .. } => own_code::DRIVER,
             Self::Attribute { .. } | Self::NotApplied { .. } => own_code::ATTRIBUTE,
             Self::NameTaken { .. } | Self::Netdev { .. } | Self::NetdevDiffers { .. } => {
                 own_code::NETDEV

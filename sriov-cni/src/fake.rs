@@ -46,6 +46,8 @@ pub(crate) struct Machine {
     pub(crate) crash_at: Option<usize>,
     /// Errno for the change whose text starts so, once.
     pub(crate) refuse: Option<(String, Errno)>,
+    /// How often the end of duplicate address detection was waited for.
+    pub(crate) detections_awaited: usize,
     /// The NIC gives back what the VF sends to everyone, and it arrives when the addresses are there.
     pub(crate) reflects: bool,
     /// The next move into a pod fails after the link has moved, as the kernel's do when the new name is refused.
@@ -113,6 +115,7 @@ impl Machine {
             changes: Vec::new(),
             crash_at: None,
             refuse: None,
+            detections_awaited: 0,
             reflects: false,
             late_failure: false,
             comes_back: true,

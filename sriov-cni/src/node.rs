@@ -84,8 +84,17 @@ pub trait Node {
     /// What sysfs tells about a function.
     fn function(&mut self, vf: PciAddress) -> Result<Found>;
 
+    /// Resets a PCI function by itself, which the kernel does for no driver of user space but VFIO's.
+    fn reset_function(&mut self, vf: PciAddress) -> Result<()>;
+
+    /// Attributes of all VFs as the PF's driver tells them; those that it tells nothing about are missing.
+    fn vfs(&mut self, pf: &Pf) -> Result<Vec<VfState>>;
+
     /// Attributes of a VF as the PF's driver tells them; `None` if it tells nothing about this VF.
-    fn attributes(&mut self, pf: &Pf, index: u32) -> Result<Option<VfState>>;
+    fn attributes(&mut self, pf: &Pf, index: u32) -> Result<Option<VfState>> {
+        let vfs = self.vfs(pf)?;
+        Ok(vfs.into_iter().find(|vf| vf.id == index))
+    }
 
     /// Sets attributes in one message, in their order; the first refusal stops.
     fn set_attributes(&mut self, pf: &Pf, index: u32, attributes: &[VfAttribute]) -> Result<()>;

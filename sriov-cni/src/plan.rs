@@ -3,11 +3,13 @@
 use host::mac::MacAddress;
 use host::netlink::vf::{Rate, VfAttribute, VfState};
 
-use crate::config::Config;
+use crate::config::{Config, Interface, ResetPolicy};
 use crate::error::{Error, Result, own_code};
 use crate::node::Function;
 use crate::record::{Mode, Netdev};
-use crate::step::Step;
+use crate::step::{Properties, Step};
+
+mod defaults;
 
 /// Drivers for programs in user space besides those of VFIO; a VF bound to one of them has no interface.
 const USERSPACE_DRIVERS: [&str; 2] = ["uio_pci_generic", "igb_uio"];
@@ -32,6 +34,10 @@ pub struct Plan {
     pub mode: Mode,
     /// Attributes to set through the PF: those that are not as asked.
     pub attributes: Vec<VfAttribute>,
+    /// Attributes that the VF is to have again afterwards.
+    pub original: VfState,
+    /// The VF's PCI function is reset first, and observed and planned anew after that.
+    pub reset_first: bool,
     /// Address to set on the VF's own interface, if it has another.
     pub address: Option<MacAddress>,
     /// The steps.
@@ -42,6 +48,10 @@ pub struct Plan {
 pub fn plan(config: &Config, observed: &Observed, ifname: &str) -> Result<Plan> {
     let mode = mode(config, observed)?;
     let mut attributes = asked(config, &observed.attributes);
+    let defaults = config.reset_policy == ResetPolicy::Defaults;
+    if defaults {
+        attributes.extend(defaults::missing(&attributes, &observed.attributes));
+    }
     attributes.retain(|attribute| attribute.holds(&observed.attributes) != Some(true));
     let netdev = observed.netdev.as_ref().filter(|_| mode == Mode::Kernel);
     let address = config
@@ -72,24 +82,61 @@ pub fn plan(config: &Config, observed: &Observed, ifname: &str) -> Result<Plan> 
         if !dropped.is_empty() {
             steps.push(Step::DropAltNames(dropped));
         }
-        steps.extend([Step::ToPod(ifname.to_owned()), Step::Sysctls, Step::Up]);
+        let sysctls = Step::Sysctls {
+            announce: config.announce,
+            detection: config.ipv6_dad,
+        };
+        steps.extend([
+            Step::ToPod(properties(&config.interface, ifname)),
+            sysctls,
+            Step::Up,
+        ]);
     }
     if config.network.ipam.is_some() {
         steps.push(Step::Allocate);
         if netdev.is_some() {
-            steps.extend([Step::Advertise, Step::Addresses]);
+            steps.extend(config.announce.then_some(Step::Advertise));
+            steps.push(Step::Addresses);
         }
     }
     steps.push(Step::Commit);
-    if config.network.ipam.is_some() && netdev.is_some() {
+    if config.network.ipam.is_some() && netdev.is_some() && config.announce {
         steps.push(Step::Announce);
     }
     Ok(Plan {
         mode,
         attributes,
+        original: if defaults {
+            defaults::of(&observed.attributes)
+        } else {
+            observed.attributes
+        },
+        reset_first: mode == Mode::Userspace && resets(config, &observed.attributes),
         address,
         steps,
     })
+}
+
+/// The reset is asked, or needed: drivers like igb's show an address that the VF has made up just like one that was set
+/// through the PF. The first kind is forgotten by a reset, only the second is to be set again afterwards (K1).
+fn resets(config: &Config, state: &VfState) -> bool {
+    match config.reset_policy {
+        ResetPolicy::Flr => true,
+        ResetPolicy::Restore => config.mac.is_some() && !state.mac.is_zero(),
+        ResetPolicy::Defaults => false,
+    }
+}
+
+/// The interface as the pod gets it.
+fn properties(wanted: &Interface, ifname: &str) -> Properties {
+    Properties {
+        name: Some(ifname.to_owned()),
+        mtu: wanted.mtu,
+        tx_queue_len: wanted.tx_queue_len,
+        up: None,
+        promiscuous: wanted.promisc,
+        all_multicast: wanted.allmulti,
+    }
 }
 
 /// Whether a driver serves programs in user space.
@@ -122,7 +169,15 @@ fn mode(config: &Config, observed: &Observed) -> Result<Mode> {
             "bound to no driver: bind it to its network driver, or to vfio-pci for user space"
                 .to_owned(),
         ),
-        Some(driver) if is_userspace_driver(driver) => Ok(Mode::Userspace),
+        Some(driver) if is_userspace_driver(driver) => match config.interface.first_key() {
+            None => Ok(Mode::Userspace),
+            Some(key) => unusable(
+                own_code::DRIVER,
+                format!(
+                    "{key} needs an interface, and driver {driver} gives it none: remove {key} from the network"
+                ),
+            ),
+        },
         Some(_) if observed.netdev.is_some() => Ok(Mode::Kernel),
         Some(driver) => unusable(
             cni::error::code::TRY_AGAIN_LATER,

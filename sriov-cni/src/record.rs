@@ -43,6 +43,9 @@ pub struct Record {
     /// set again. `None`: not tried.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub mac_pinned: Option<bool>,
+    /// The VF's PCI function is to be reset when the VF comes back.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub reset_function: bool,
     /// The IPAM plugin that may have addresses allocated.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub ipam: Option<Ipam>,

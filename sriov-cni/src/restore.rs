@@ -116,8 +116,10 @@ fn round(
                     Step::Attributes(wanted) => {
                         errors.extend(attributes::set_each(node, &subject, wanted));
                     }
-                    // The pod can be without them, and so can the host.
-                    Step::AddAltNames(_) | Step::HostUp => log.warning(&cni::error::chain(&error)),
+                    // The pod can be without them, and so can the host. A function that has no reset never gets one.
+                    Step::ResetFunction | Step::AddAltNames(_) | Step::HostUp => {
+                        log.warning(&cni::error::chain(&error))
+                    }
                     _ => errors.push(error),
                 }
             }
@@ -139,6 +141,7 @@ fn note(progress: &mut Progress, record: &Record, step: &Step, lesson: Lesson) {
                 .iter()
                 .any(|attribute| matches!(attribute, host::netlink::vf::VfAttribute::Mac(mac) if Some(*mac) == before));
         }
+        Step::ResetFunction => progress.reset = true,
         Step::AddAltNames(_) => progress.alt_names = true,
         Step::HostUp => progress.up = true,
         _ => {}

@@ -3,12 +3,15 @@
 use std::fmt;
 
 use host::mac::MacAddress;
-use host::netlink::link::LinkChange;
+use host::netlink::address::Detection;
+use host::netlink::link::{Link, LinkChange};
 use host::netlink::vf::VfAttribute;
 
 /// One change of the node. What a step is about (VF, PF, pod) is the same for a whole plan.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Step {
+    /// Reset the VF's PCI function. Whatever its last user left in it is gone; what was set through the PF stays.
+    ResetFunction,
     /// Try to set the address of the VF's own interface on the host. A driver that pins VFs to the address of the PF
     /// refuses; that is no error but a lesson.
     TryOwnAddress(MacAddress),
@@ -24,10 +27,15 @@ pub enum Step {
     /// Remove alternative names in the pod: those that it did not have before, and those that the host has given to
     /// others, because both could be in the way of the move.
     DropAltNamesInPod(Vec<String>),
-    /// Move the interface into the pod and rename it.
-    ToPod(String),
-    /// Make the interface announce itself when its address changes, and use new IPv6 addresses at once.
-    Sysctls,
+    /// Move the interface into the pod, rename it and give it the properties that are asked.
+    ToPod(Properties),
+    /// What the pod's kernel does by itself with the interface.
+    Sysctls {
+        /// Tell the neighbours when the interface's address changes.
+        announce: bool,
+        /// How IPv6 detects duplicates of addresses, the kernel's own included.
+        detection: Detection,
+    },
     /// Set the interface up in the pod.
     Up,
     /// Ask the IPAM plugin for addresses.
@@ -86,11 +94,39 @@ impl Properties {
             ..LinkChange::default()
         }
     }
+
+    /// A link has every property that is to be changed.
+    pub fn are_those_of(&self, link: &Link) -> bool {
+        fn same<T: PartialEq>(wanted: Option<T>, now: T) -> bool {
+            wanted.is_none_or(|wanted| wanted == now)
+        }
+        same(self.name.as_deref(), link.name.as_str())
+            && same(self.mtu, link.mtu)
+            && same(self.tx_queue_len, link.tx_queue_len)
+            && same(self.up, link.up)
+            && same(self.promiscuous, link.promiscuous)
+            && same(self.all_multicast, link.all_multicast)
+    }
+}
+
+/// The properties that a link has, for messages.
+impl From<&Link> for Properties {
+    fn from(link: &Link) -> Self {
+        Self {
+            name: Some(link.name.clone()),
+            mtu: Some(link.mtu),
+            tx_queue_len: Some(link.tx_queue_len),
+            up: Some(link.up),
+            promiscuous: Some(link.promiscuous),
+            all_multicast: Some(link.all_multicast),
+        }
+    }
 }
 
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::ResetFunction => f.write_str("reset the PCI function of"),
             Self::TryOwnAddress(mac) | Self::OwnAddress(mac) => write!(f, "set address {mac} on"),
             Self::Attributes(attributes) => {
                 f.write_str("set ")?;
@@ -104,8 +140,8 @@ impl fmt::Display for Step {
             Self::DropAltNames(names) | Self::DropAltNamesInPod(names) => {
                 write!(f, "remove alternative names {} of", names.join(", "))
             }
-            Self::ToPod(name) => write!(f, "move to the pod as {name}"),
-            Self::Sysctls => f.write_str("set sysctls of"),
+            Self::ToPod(properties) => write!(f, "move to the pod{properties}"),
+            Self::Sysctls { .. } => f.write_str("set sysctls of"),
             Self::Up => f.write_str("set up"),
             Self::Allocate => f.write_str("allocate addresses for"),
             Self::Advertise => f.write_str("advertise"),

@@ -51,6 +51,8 @@ pub struct Progress {
     pub pinned: bool,
     /// Attributes that the driver does not tell were set.
     pub untold: bool,
+    /// Resetting the VF's PCI function was tried.
+    pub reset: bool,
     /// Adding lost alternative names was tried.
     pub alt_names: bool,
     /// Setting the interface up was tried.
@@ -60,8 +62,16 @@ pub struct Progress {
 /// The steps still to be done; empty if the VF is what it was, or if there is nothing that could be done.
 pub fn plan(record: &Record, observed: &Observed, progress: Progress) -> Vec<Step> {
     let mut steps = Vec::new();
-    if observed.function.is_none() {
+    let Some(function) = &observed.function else {
         return steps;
+    };
+    // A driver of the kernel would not know what happened to its device.
+    let is_userspace = function
+        .driver
+        .as_deref()
+        .is_some_and(crate::plan::is_userspace_driver);
+    if record.reset_function && is_userspace && !progress.reset {
+        steps.push(Step::ResetFunction);
     }
     let netdev = record
         .original

@@ -1,6 +1,10 @@
 //! The notation of spec/device-plugin.md §8.1: one device per line,
 //! `pci 0000:18:00.0{8086:1572, 0200, drv=i40e, numa=0, net=[pf0], vfs=64/3, virtfn 0..2=0000:18:02.0}`.
 //!
+//! `aux mlx5_core.sf.4{on=0000:af:00.0, sfnum=7, net=[en7], ib=[mlx5_5]}` is a device of the auxiliary bus below a PCI
+//! function, `vdpa vdpa0{on=0000:af:00.2, drv=vhost_vdpa, node=vhost-vdpa-1}` one of the vdpa bus below a PCI function or
+//! an auxiliary device (`on=0000:af:00.0/mlx5_core.sf.4`).
+//!
 //! A range of VFs counts device and function numbers up from the address given. Beyond the specification,
 //! `port NAME=p0`, `switch NAME=ID` and `state NAME=up` give an interface `phys_port_name`, `phys_switch_id` and
 //! `operstate`. Empty lines and lines starting with `#` are skipped. A mistake in a fixture panics with its words.
@@ -23,16 +27,69 @@ pub(super) struct Device {
     pub(super) uio: Option<Vec<String>>,
     pub(super) ib: Option<Vec<String>>,
     pub(super) acpi: Option<String>,
+    /// Devices of VFIO itself.
+    pub(super) vfio: Option<Vec<String>>,
     /// Interface, file, content.
     pub(super) interface_files: Vec<(String, &'static str, String)>,
 }
 
+/// A device on a bus that sits below PCI functions.
+#[derive(Debug, Default)]
+pub(super) struct Child {
+    /// `auxiliary` or `vdpa`.
+    pub(super) bus: &'static str,
+    pub(super) name: String,
+    /// PCI address, or address and auxiliary device.
+    pub(super) on: String,
+    pub(super) sfnum: Option<String>,
+    pub(super) driver: Option<String>,
+    /// Directory of the device node's class device.
+    pub(super) node: Option<String>,
+    pub(super) net: Vec<String>,
+    pub(super) ib: Vec<String>,
+}
+
+fn lines(notation: &str) -> impl Iterator<Item = &str> {
+    let lines = notation.lines().map(str::trim);
+    lines.filter(|line| !line.is_empty() && !line.starts_with('#'))
+}
+
+fn bus(line: &str) -> Option<(&'static str, &str)> {
+    let auxiliary = line.strip_prefix("aux ").map(|rest| ("auxiliary", rest));
+    auxiliary.or_else(|| Some(("vdpa", line.strip_prefix("vdpa ")?)))
+}
+
 pub(super) fn devices(notation: &str) -> Vec<Device> {
-    let lines = notation
-        .lines()
-        .map(str::trim)
-        .filter(|line| !line.is_empty() && !line.starts_with('#'));
-    lines.map(device).collect()
+    let functions = lines(notation).filter(|line| bus(line).is_none());
+    functions.map(device).collect()
+}
+
+pub(super) fn children(notation: &str) -> Vec<Child> {
+    lines(notation).filter_map(bus).map(child).collect()
+}
+
+fn child((bus, line): (&'static str, &str)) -> Child {
+    let (name, body) = line
+        .strip_suffix('}')
+        .and_then(|rest| rest.split_once('{'))
+        .unwrap_or_else(|| wrong(line, "expected `aux NAME{...}`"));
+    let mut child = Child {
+        bus,
+        name: name.trim().to_owned(),
+        ..Child::default()
+    };
+    for item in items(body) {
+        match item.split_once('=') {
+            Some(("on", on)) => on.clone_into(&mut child.on),
+            Some(("sfnum", number)) => child.sfnum = Some(number.to_owned()),
+            Some(("drv", driver)) => child.driver = Some(driver.to_owned()),
+            Some(("node", node)) => child.node = Some(node.to_owned()),
+            Some(("net", names)) => child.net = list(names),
+            Some(("ib", names)) => child.ib = list(names),
+            _ => wrong(&item, "unknown key"),
+        }
+    }
+    child
 }
 
 fn device(line: &str) -> Device {
@@ -100,6 +157,7 @@ fn read(device: &mut Device, item: &str) {
             }
             "uio" => device.uio = Some(list(value)),
             "ib" => device.ib = Some(list(value)),
+            "vfio" => device.vfio = Some(list(value)),
             "acpi" => device.acpi = Some(value.to_owned()),
             _ => wrong(item, "unknown key"),
         },

@@ -68,6 +68,18 @@ impl FakePf {
         Ok(())
     }
 
+    /// The VF's PCI function is reset: a driver that shows a VF's present address forgets one that the VF had made up,
+    /// and keeps one that was set through the PF.
+    pub fn reset(&mut self, id: u32) {
+        let follows = self.driver.tells_own_mac;
+        if let Ok(vf) = self.vf_mut(id)
+            && follows
+            && !vf.mac_set_by_pf
+        {
+            vf.state.mac = MacAddress::ZERO;
+        }
+    }
+
     /// Address of the VF's own interface.
     ///
     /// # Panics

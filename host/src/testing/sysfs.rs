@@ -15,7 +15,7 @@ use std::path::Path;
 use tempfile::TempDir;
 
 use crate::sysfs::Sysfs;
-use crate::testing::notation::{Device, devices};
+use crate::testing::notation::{Child, Device, children, devices};
 
 /// Base fixture F1 of spec/device-plugin.md §8.1.
 pub const F1: &str = "
@@ -74,7 +74,45 @@ impl FakeSysfs {
             self.remove(path_of(&device.address));
             self.build(&device);
         }
+        for child in children(notation) {
+            self.hang(&child);
+        }
         self
+    }
+
+    /// Takes a device off the auxiliary or vdpa bus, as the kernel does when it is deleted.
+    pub fn unplug(&self, bus: &str, name: &str) -> &Self {
+        let link = format!("bus/{bus}/devices/{name}");
+        if let Ok(target) = fs::read_link(self.root().join(&link)) {
+            self.remove(&target);
+        }
+        self.remove(link)
+    }
+
+    fn hang(&self, child: &Child) {
+        let base = format!("bus/pci/devices/{}/{}", child.on, child.name);
+        self.remove(&base).directory(&base);
+        let on_bus = format!("bus/{}/devices/{}", child.bus, child.name);
+        self.link(on_bus, self.root().join(&base));
+        if let Some(number) = &child.sfnum {
+            self.file(format!("{base}/sfnum"), &format!("{number}\n"));
+        }
+        if let Some(driver) = &child.driver {
+            let directory = format!("bus/{}/drivers/{driver}", child.bus);
+            self.directory(&directory)
+                .link(format!("{base}/driver"), self.root().join(directory));
+        }
+        if let Some(node) = &child.node {
+            self.directory(format!("{base}/{node}"));
+        }
+        for name in &child.ib {
+            self.directory(format!("{base}/infiniband/{name}"));
+        }
+        for name in &child.net {
+            let interface = format!("{base}/net/{name}");
+            self.file(format!("{interface}/operstate"), "up\n");
+            self.link(format!("class/net/{name}"), self.root().join(&interface));
+        }
     }
 
     /// The tree as production code sees it.
@@ -172,6 +210,7 @@ impl FakeSysfs {
         for (kind, names) in [
             ("uio", &device.uio),
             ("infiniband", &device.ib),
+            ("vfio-dev", &device.vfio),
             ("net", &device.net),
         ] {
             for name in names.iter().flatten() {

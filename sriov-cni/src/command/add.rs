@@ -14,7 +14,7 @@ use super::Context;
 use crate::addresses;
 use crate::apply::{self, Lesson, Subject};
 use crate::compat::Facts;
-use crate::config::{Config, RawConfig};
+use crate::config::{Config, RawConfig, ResetPolicy};
 use crate::error::{Error, Result};
 use crate::node::{Node, Place};
 use crate::observe;
@@ -75,6 +75,10 @@ impl Context<'_> {
         }
         let mut record = self.new_record(config, &observed, &plan, identity);
         self.ledger.enter(&record).map_err(Error::State)?;
+        let (observed, plan) = match self.reset_first(config, observed, plan, &mut record) {
+            Ok(planned) => planned,
+            Err(error) => return Err(self.roll_back(record, error)),
+        };
         match self.carry_out(config, &observed, &plan, &mut record, previous) {
             Ok(result) => {
                 self.log
@@ -121,7 +125,7 @@ impl Context<'_> {
             mode: plan.mode,
             phase: Phase::Intent,
             original: Original {
-                attributes: Some(observed.attributes),
+                attributes: Some(plan.original),
                 netdev: observed
                     .netdev
                     .clone()
@@ -130,6 +134,7 @@ impl Context<'_> {
             attributes: plan.attributes.clone(),
             address: plan.address,
             mac_pinned: None,
+            reset_function: plan.mode == Mode::Userspace && config.reset_policy == ResetPolicy::Flr,
             ipam: config.network.ipam.clone().map(|kind| Ipam {
                 r#type: kind,
                 config: String::from_utf8(self.call.stdin.clone()).ok(),
@@ -171,7 +176,10 @@ impl Context<'_> {
                     }
                     addresses::merge(&mut result, allocated?.unwrap_or_default(), ours);
                 }
-                Step::Addresses => addresses::apply(self.node, &subject, &result, ours, &self.log)?,
+                Step::Addresses => {
+                    let detection = config.ipv6_dad;
+                    addresses::apply(self.node, &subject, &result, ours, detection, &self.log)?;
+                }
                 Step::Commit => self.commit(config, observed, record, &mut result, ours)?,
                 Step::Advertise => self.announce(&subject, &result, ours, IpAddr::is_ipv6),
                 Step::Announce => self.announce(&subject, &result, ours, IpAddr::is_ipv4),

@@ -127,6 +127,7 @@ pub(super) fn read(bytes: &[u8], attachment: &Attachment) -> Option<Record> {
         attributes: attributes.into_iter().flatten().collect(),
         address: mac.filter(|_| kernel),
         mac_pinned: None,
+        reset_function: false,
         ipam: (!cache.ipam.r#type.is_empty()).then_some(Ipam {
             r#type: cache.ipam.r#type,
             config: None,

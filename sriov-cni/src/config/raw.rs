@@ -50,6 +50,20 @@ pub struct RawConfig {
     pub trust: Option<String>,
     /// `link_state`.
     pub link_state: Option<String>,
+    /// `mtu`, bytes. In this spelling only: `MTU` is internal state of the Go plugin.
+    pub mtu: Option<i64>,
+    /// `promisc`.
+    pub promisc: Option<bool>,
+    /// `allmulti`.
+    pub allmulti: Option<bool>,
+    /// `txQLen`, packets.
+    pub tx_queue_len: Option<i64>,
+    /// `ipv6Dad`.
+    pub ipv6_dad: Option<String>,
+    /// `announce`; true unless said otherwise.
+    pub announce: bool,
+    /// `resetPolicy`.
+    pub reset_policy: Option<String>,
     /// `strict`; false takes every `spoofchk` and `trust` other than `on` for `off`, as upstream does.
     pub strict: bool,
     /// `prevResult`, byte for byte.
@@ -107,6 +121,13 @@ impl RawConfig {
             spoofchk: config.typed_folded("spoofchk")?,
             trust: config.typed_folded("trust")?,
             link_state: config.typed_folded("link_state")?,
+            mtu: config.typed("mtu")?,
+            promisc: config.typed_folded("promisc")?,
+            allmulti: config.typed_folded("allmulti")?,
+            tx_queue_len: config.typed_folded("txQLen")?,
+            ipv6_dad: config.typed_folded("ipv6Dad")?,
+            announce: config.typed_folded("announce")?.unwrap_or(true),
+            reset_policy: config.typed_folded("resetPolicy")?,
             strict: config.typed_folded("strict")?.unwrap_or(true),
             prev_result: config
                 .get_folded("prevResult")

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use host::error::Result;
 use host::mac::MacAddress;
-use host::netlink::address::{Address, Dad, NewAddress};
+use host::netlink::address::{Address, Dad, Detection, NewAddress};
 use host::netlink::link::{Link, LinkChange};
 use host::netlink::route::Route;
 use host::netlink::vf::{Pf, VfAttribute, VfControl, VfState};
@@ -29,8 +29,14 @@ impl Node for &mut Machine {
         }
     }
 
-    fn attributes(&mut self, pf: &Pf, index: u32) -> Result<Option<VfState>> {
-        self.control.vf(pf, index)
+    fn reset_function(&mut self, _vf: PciAddress) -> Result<()> {
+        self.changing("reset")?;
+        self.control.reset(INDEX);
+        Ok(())
+    }
+
+    fn vfs(&mut self, pf: &Pf) -> Result<Vec<VfState>> {
+        self.control.vfs(pf)
     }
 
     fn set_attributes(&mut self, pf: &Pf, index: u32, attributes: &[VfAttribute]) -> Result<()> {
@@ -142,8 +148,8 @@ impl Node for &mut Machine {
             index,
             net: address.net,
             broadcast: None,
-            tentative: false,
-            optimistic: false,
+            tentative: address.net.addr().is_ipv6() && address.detection != Detection::Skip,
+            optimistic: address.detection == Detection::Optimistic,
             duplicate: self.reflects && address.net.addr().is_ipv6(),
             scope: 0,
         };
@@ -174,6 +180,7 @@ impl Node for &mut Machine {
         _index: u32,
         _within: Duration,
     ) -> Result<Dad> {
+        self.detections_awaited += 1;
         Ok(Dad::Done)
     }
 

@@ -23,6 +23,7 @@ fn record(container: &str, ifname: &str, vf: &str) -> Record {
         attributes: Vec::new(),
         address: None,
         mac_pinned: None,
+        reset_function: false,
         ipam: None,
     }
 }

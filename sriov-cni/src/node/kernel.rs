@@ -143,8 +143,12 @@ impl Node for Kernel {
         }))
     }
 
-    fn attributes(&mut self, pf: &Pf, index: u32) -> Result<Option<VfState>> {
-        self.host.vf(pf, index)
+    fn reset_function(&mut self, vf: PciAddress) -> Result<()> {
+        driver::reset(&self.sysfs, vf)
+    }
+
+    fn vfs(&mut self, pf: &Pf) -> Result<Vec<VfState>> {
+        self.host.vfs(pf)
     }
 
     fn set_attributes(&mut self, pf: &Pf, index: u32, attributes: &[VfAttribute]) -> Result<()> {

@@ -107,8 +107,12 @@ impl Node for &mut Lab {
         Ok(self.vf())
     }
 
-    fn attributes(&mut self, pf: &Pf, index: u32) -> Result<Option<VfState>> {
-        self.pf.vf(pf, index)
+    fn vfs(&mut self, pf: &Pf) -> Result<Vec<VfState>> {
+        self.pf.vfs(pf)
+    }
+
+    fn reset_function(&mut self, _vf: PciAddress) -> Result<()> {
+        Ok(())
     }
 
     fn set_attributes(&mut self, pf: &Pf, index: u32, attributes: &[VfAttribute]) -> Result<()> {
