@@ -3,6 +3,7 @@
 //! This is the only crate that touches the kernel. It knows nothing of CNI or Kubernetes, has no async function, and
 //! reads no environment variable; roots (`/sys`, `/proc`) are handed in.
 
+pub mod auxiliary;
 pub mod boot;
 pub mod default_route;
 pub mod driver;
@@ -19,4 +20,5 @@ pub mod sysctl;
 pub mod sysfs;
 #[cfg(feature = "testing")]
 pub mod testing;
+pub mod vdpa;
 pub mod vfio;

@@ -7,7 +7,9 @@ pub mod address;
 mod attribute;
 #[cfg(feature = "testing")]
 pub mod create;
+pub mod devlink;
 mod ethtool;
+mod generic;
 pub mod link;
 mod message;
 mod multicast;

@@ -88,7 +88,7 @@ impl Emitable for LinkQuestion<'_> {
 
 /// An attribute: length, kind, value, padding to four bytes. A value that is too long for its length field would be
 /// cut; names come here only after the kernel's own limit, and the mask is four bytes.
-fn append(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
+pub(super) fn append(bytes: &mut Vec<u8>, kind: u16, value: &[u8]) {
     let value = &value[..value.len().min(1024)];
     let length = u16::try_from(value.len() + 4).unwrap_or(u16::MAX);
     bytes.extend(length.to_ne_bytes());

@@ -6,7 +6,7 @@ use rtnetlink::packet_core::{
     Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST,
     NetlinkBuffer, NetlinkHeader,
 };
-use rtnetlink::sys::protocols::NETLINK_ROUTE;
+use rtnetlink::sys::protocols::{NETLINK_GENERIC, NETLINK_ROUTE};
 use rtnetlink::sys::{Socket, SocketAddr};
 
 use crate::error::{Cause, Error, Result};
@@ -59,8 +59,17 @@ impl From<io::Error> for Failure {
 
 impl Transport {
     pub(super) fn open() -> Result<Self> {
+        Self::of(NETLINK_ROUTE)
+    }
+
+    /// To the kernel's families of messages that are known by name.
+    pub(super) fn generic() -> Result<Self> {
+        Self::of(NETLINK_GENERIC)
+    }
+
+    fn of(protocol: isize) -> Result<Self> {
         let open = || {
-            let socket = Socket::new(NETLINK_ROUTE)?;
+            let socket = Socket::new(protocol)?;
             // Both are only for better messages; kernels before 4.12 do not have them.
             let _ = socket.set_ext_ack(true);
             let _ = socket.set_cap_ack(true);
