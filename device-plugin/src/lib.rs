@@ -18,6 +18,7 @@ pub mod config;
 pub mod daemon;
 pub mod device_info;
 pub mod failure;
+pub mod holder;
 pub mod inventory;
 pub mod node;
 pub mod plan;

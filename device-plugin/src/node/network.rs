@@ -49,7 +49,7 @@ impl Network {
         self.links.get(interface).is_some_and(|link| link.host_nic)
     }
 
-    pub(super) fn alt_names(&self, interface: &str) -> &[String] {
+    pub(crate) fn alt_names(&self, interface: &str) -> &[String] {
         self.links
             .get(interface)
             .map_or(&[], |link| &link.alt_names)

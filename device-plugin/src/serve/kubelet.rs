@@ -1,7 +1,6 @@
 //! The kubelet's side: where its sockets are, how it is told of a pool, what it gave to pods.
 
 use std::{
-    collections::BTreeSet,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
     time::Duration,
@@ -18,7 +17,11 @@ use proto::{
 };
 use tonic::{Request, Status};
 
-use crate::{config::ResourceName, inventory::Allocated, node::DeviceId};
+use crate::{
+    config::ResourceName,
+    holder::{self, Holder, Holding},
+    inventory::Allocated,
+};
 
 /// How long the kubelet may take to answer.
 const LIMIT: Duration = Duration::from_secs(3);
@@ -125,6 +128,11 @@ impl Kubelet {
 
     /// Which devices pods hold, of all resources whose ids can be ours.
     pub async fn allocated(&self) -> Result<Allocated, CallError> {
+        Ok(holder::allocated(&self.holdings().await?))
+    }
+
+    /// Which container holds which device, of all resources whose ids can be ours, ordered by resource.
+    pub async fn holdings(&self) -> Result<Vec<Holding>, CallError> {
         let channel = uds::dial(&self.pod_resources(), LIMIT).await?;
         let mut client =
             PodResourcesListerClient::new(channel).max_decoding_message_size(uds::MAX_ANSWER);
@@ -134,23 +142,27 @@ impl Kubelet {
         let answer = answer
             .map_err(|status| refused("list pod resources", status))?
             .into_inner();
-        let containers = answer
-            .pod_resources
-            .into_iter()
-            .flat_map(|pod| pod.containers);
-        let mut allocated = Allocated::new();
-        for devices in containers.flat_map(|container| container.devices) {
-            let ids: BTreeSet<DeviceId> = devices
-                .device_ids
-                .iter()
-                .filter_map(|id| id.parse().ok())
-                .collect();
-            allocated
-                .entry(devices.resource_name)
-                .or_default()
-                .extend(ids);
+        let mut holdings = Vec::new();
+        for pod in answer.pod_resources {
+            for container in pod.containers {
+                let holder = Holder {
+                    namespace: pod.namespace.clone(),
+                    pod: pod.name.clone(),
+                    container: container.name,
+                };
+                let devices = container.devices.iter().flat_map(|devices| {
+                    let ids = devices.device_ids.iter().filter_map(|id| id.parse().ok());
+                    ids.map(|id| Holding {
+                        resource: devices.resource_name.clone(),
+                        id,
+                        holder: holder.clone(),
+                    })
+                });
+                holdings.extend(devices);
+            }
         }
-        Ok(allocated)
+        holdings.sort_unstable();
+        Ok(holdings)
     }
 
     fn pod_resources(&self) -> PathBuf {
