@@ -51,6 +51,8 @@ pub struct Config {
     pub announce: bool,
     /// What the VF goes back to.
     pub reset_policy: ResetPolicy,
+    /// What was taken otherwise than it is written, for the log.
+    pub warnings: Vec<String>,
 }
 
 /// A value that cannot be carried out: which key, which value, and what to do.
@@ -99,19 +101,26 @@ impl Config {
                 ),
             ));
         }
+        let mut warnings = Vec::new();
         Ok(Self {
             vf,
             mac,
             vlan,
             min_tx_rate,
             max_tx_rate,
-            spoofchk: switch("spoofchk", raw.spoofchk.as_deref(), raw.strict)?,
-            trust: switch("trust", raw.trust.as_deref(), raw.strict)?,
+            spoofchk: switch(
+                "spoofchk",
+                raw.spoofchk.as_deref(),
+                raw.strict,
+                &mut warnings,
+            )?,
+            trust: switch("trust", raw.trust.as_deref(), raw.strict, &mut warnings)?,
             link_state: link_state(raw.link_state.as_deref())?,
             interface: Interface::new(&raw)?,
             ipv6_dad: link::detection(raw.ipv6_dad.as_deref())?,
             announce: raw.announce,
             reset_policy: reset::policy(raw.reset_policy.as_deref())?,
+            warnings,
             network: raw.network,
         })
     }
@@ -142,12 +151,20 @@ fn rate(key: &'static str, value: Option<i64>) -> Result<Option<u32>, Invalid> {
 }
 
 /// `on` or `off`. Upstream takes any typing error for `off`; `"strict": false` brings that back.
-fn switch(key: &'static str, value: Option<&str>, strict: bool) -> Result<Option<bool>, Invalid> {
+fn switch(
+    key: &'static str,
+    value: Option<&str>,
+    strict: bool,
+    warnings: &mut Vec<String>,
+) -> Result<Option<bool>, Invalid> {
     match value {
         None | Some("") => Ok(None),
         Some("on") => Ok(Some(true)),
         Some("off") => Ok(Some(false)),
-        Some(_) if !strict => Ok(Some(false)),
+        Some(other) if !strict => {
+            warnings.push(format!("{key} {other:?} is taken for \"off\""));
+            Ok(Some(false))
+        }
         Some(other) => Err(Invalid::new(
             key,
             format!("{other:?}"),

@@ -41,16 +41,20 @@ pub fn before_add(
     function: Function,
     pod: &Path,
 ) -> Result<plan::Observed> {
-    let Some(attributes) = node.attributes(&function.pf, function.index)? else {
+    let mut others = node.vfs(&function.pf)?;
+    let Some(at) = others.iter().position(|vf| vf.id == function.index) else {
         return Err(Error::Vf {
             vf,
             problem: format!(
-                "the driver of its PF {} tells nothing about vf {}",
-                function.pf, function.index
+                "driver {} of its PF {} tells nothing about vf {}",
+                function.pf_driver.as_deref().unwrap_or("none"),
+                function.pf,
+                function.index
             ),
             code: own_code::NO_PF,
         });
     };
+    let attributes = others.remove(at);
     let netdev = node.netdev(Place::Host, vf)?;
     let mut names_in_pod = Vec::new();
     for name in netdev.iter().flat_map(|link| &link.alt_names) {
@@ -61,6 +65,7 @@ pub fn before_add(
     Ok(plan::Observed {
         function,
         attributes,
+        others,
         netdev: netdev.as_ref().map(Netdev::from),
         names_in_pod,
     })

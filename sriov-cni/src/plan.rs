@@ -21,10 +21,20 @@ pub struct Observed {
     pub function: Function,
     /// Its attributes.
     pub attributes: VfState,
+    /// Attributes of the PF's other VFs.
+    pub others: Vec<VfState>,
     /// Its interface on the host.
     pub netdev: Option<Netdev>,
     /// Those of the interface's alternative names that the pod has already.
     pub names_in_pod: Vec<String>,
+}
+
+impl Observed {
+    /// Another VF of the PF that has the address that is asked. The NIC's switch delivers to one of them.
+    pub fn twin(&self, config: &Config) -> Option<&VfState> {
+        let wanted = config.mac?;
+        self.others.iter().find(|vf| vf.mac == wanted)
+    }
 }
 
 /// What ADD will do.

@@ -38,6 +38,9 @@ pub fn add(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<AddRes
         config.printable()?;
     }
     let mut context = Context::new(site, node, call, &config.network)?;
+    for warning in &config.warnings {
+        context.log.warning(warning);
+    }
     let added = context.add(&config, previous);
     if let Err(error) = &added {
         context.log.error(&cni::error::chain(error));
@@ -72,6 +75,12 @@ impl Context<'_> {
                 name: call.ifname.clone(),
                 netns: netns.to_path_buf(),
             });
+        }
+        if let Some(twin) = observed.twin(config) {
+            self.log.warning(&format!(
+                "vf {} of {} has address {} too, and only one of them will be reached",
+                twin.id, observed.function.pf, twin.mac
+            ));
         }
         let mut record = self.new_record(config, &observed, &plan, identity);
         self.ledger.enter(&record).map_err(Error::State)?;

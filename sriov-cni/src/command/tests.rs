@@ -4,12 +4,16 @@
 mod add;
 mod check;
 mod crash;
+mod defaults;
 mod del;
 mod driver;
 mod gc;
 mod go;
+mod interface;
 mod ipam;
 mod mac;
+mod refusals;
+mod reset;
 
 use std::path::PathBuf;
 use std::time::{Duration, SystemTime};

@@ -4,6 +4,8 @@ use serde_json::{Value, json};
 
 use super::*;
 
+mod link;
+
 fn parse_with(extra: &Value, args: &str) -> Result<Config, String> {
     let mut config = json!({ "cniVersion": "1.0.0", "name": "net", "type": "sriov", "deviceID": "0000:af:06.1" });
     for (key, value) in extra.as_object().unwrap() {
@@ -132,6 +134,13 @@ fn spoofchk_and_trust_are_on_or_off_and_nothing_else() {
 fn strict_false_takes_typing_errors_for_off_as_upstream_does() {
     let config = parse(&json!({ "strict": false, "spoofchk": "On", "trust": "yes" })).unwrap();
     assert_eq!((config.spoofchk, config.trust), (Some(false), Some(false)));
+    assert_eq!(
+        config.warnings,
+        [
+            "spoofchk \"On\" is taken for \"off\"",
+            "trust \"yes\" is taken for \"off\""
+        ]
+    );
 }
 
 #[test]
