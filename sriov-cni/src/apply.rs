@@ -10,6 +10,7 @@ use host::netlink::link::{Link, LinkChange};
 use host::netlink::vf::VfAttribute;
 use host::pci::PciAddress;
 
+use crate::crash;
 use crate::error::{Error, Result};
 use crate::node::{Function, Node, Place, Setting};
 use crate::step::{Properties, Step};
@@ -45,6 +46,10 @@ const PAUSES: [u64; 13] = [5, 10, 20, 40, 80, 160, 200, 200, 200, 200, 200, 200,
 /// Carries out a step on the VF or its interface. The steps of the protocol (allocate, addresses, commit, announce) are
 /// the command's own.
 pub fn apply(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<Lesson> {
+    crash::around(step, || carry_out(node, subject, step))
+}
+
+fn carry_out(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<Lesson> {
     match step {
         Step::TryOwnAddress(mac) => return try_own_address(node, subject, *mac),
         Step::OwnAddress(mac) => own_address(node, subject, step, *mac)?,

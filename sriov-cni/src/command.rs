@@ -17,6 +17,7 @@ use host::pci::PciAddress;
 
 use crate::compat::GoFiles;
 use crate::config::Network;
+use crate::crash::{self, Point};
 use crate::error::{Error, Result};
 use crate::ledger::{Entry, Ledger};
 use crate::log::Log;
@@ -68,8 +69,7 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn lock(&self, vf: PciAddress, within: std::time::Duration) -> Result<Lock> {
-        self.files
-            .lock(vf, within)
+        crash::around(Point::Lock, || self.files.lock(vf, within))
             .map_err(|source| match source.kind() {
                 host::error::Kind::Deadline => Error::Locked { vf, source },
                 _ => Error::State(source),

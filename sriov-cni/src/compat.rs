@@ -16,6 +16,7 @@ use host::file::{self, Durability};
 use host::lock::Lock;
 use host::pci::PciAddress;
 
+use crate::crash::{self, Point};
 use crate::record::{Owner, Record};
 
 pub use cache::Facts;
@@ -50,18 +51,18 @@ impl GoFiles {
     pub fn enter(&self, record: &Record, config: &Object, facts: &Facts) -> Result<()> {
         let cache = cache::write(record, config, facts);
         let path = self.cache(&record.attachment);
-        file::write(&path, cache.as_bytes(), file::PRIVATE, Durability::Process)?;
+        crash::around(Point::GoCache, || {
+            file::write(&path, cache.as_bytes(), file::PRIVATE, Durability::Process)
+        })?;
         let Some(owner) = &record.owner else {
             return Ok(());
         };
         let netns = owner.netns.as_os_str().as_encoded_bytes();
         file::create_dir(&self.state.join("pci"), file::PRIVATE_DIR)?;
-        file::write(
-            &self.pci(record.vf),
-            netns,
-            file::PRIVATE,
-            Durability::Process,
-        )
+        let path = self.pci(record.vf);
+        crash::around(Point::GoOwner, || {
+            file::write(&path, netns, file::PRIVATE, Durability::Process)
+        })
     }
 
     /// What the Go plugin noted of an attachment, as a record; `None` if there is nothing that can be used.
@@ -109,12 +110,13 @@ impl GoFiles {
 
     /// Removes an attachment's cache.
     pub fn remove_cache(&self, attachment: &Attachment) -> Result<()> {
-        file::remove(&self.cache(attachment)).map(drop)
+        let path = self.cache(attachment);
+        crash::around(Point::RemoveGoCache, || file::remove(&path)).map(drop)
     }
 
     /// Removes the VF's file.
     pub fn remove_owner(&self, vf: PciAddress) -> Result<()> {
-        file::remove(&self.pci(vf)).map(drop)
+        crash::around(Point::RemoveGoOwner, || file::remove(&self.pci(vf))).map(drop)
     }
 
     fn cache(&self, attachment: &Attachment) -> PathBuf {

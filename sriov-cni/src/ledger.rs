@@ -12,6 +12,7 @@ use host::error::{Error, Kind, Result};
 use host::file::{self, Durability};
 use host::pci::PciAddress;
 
+use crate::crash::{self, Point};
 use crate::record::{FORMAT, Record};
 
 /// Records of this node.
@@ -109,14 +110,18 @@ impl Ledger {
         self.create()?;
         let key = key(&record.attachment);
         let vf = self.vfs.join(record.vf.to_string());
-        file::write(&vf, key.as_bytes(), file::PRIVATE, Durability::Process)?;
+        crash::around(Point::VfFile, || {
+            file::write(&vf, key.as_bytes(), file::PRIVATE, Durability::Process)
+        })?;
         self.update(record)
     }
 
     /// Replaces the record of an attachment.
     pub fn update(&self, record: &Record) -> Result<()> {
         let path = self.records.join(key(&record.attachment));
-        file::write_record(&path, record, Durability::Process)
+        crash::around(record.phase, || {
+            file::write_record(&path, record, Durability::Process)
+        })
     }
 
     /// Removes the attachment's file, and the VF's if it names this attachment.
@@ -128,14 +133,17 @@ impl Ledger {
     /// Removes the VF's file if it names this attachment; the attachment's file stays.
     pub fn leave(&self, vf: PciAddress, attachment: &Attachment) -> Result<()> {
         if self.holder(vf)?.as_ref() == Some(attachment) {
-            file::remove(&self.vfs.join(vf.to_string()))?;
+            crash::around(Point::RemoveVfFile, || {
+                file::remove(&self.vfs.join(vf.to_string()))
+            })?;
         }
         Ok(())
     }
 
     /// Removes the attachment's file, torn or not.
     pub fn forget(&self, attachment: &Attachment) -> Result<()> {
-        file::remove(&self.records.join(key(attachment))).map(drop)
+        let path = self.records.join(key(attachment));
+        crash::around(Point::RemoveRecord, || file::remove(&path)).map(drop)
     }
 
     fn read(&self, key: &str) -> Result<Entry> {

@@ -118,7 +118,7 @@ fn round(
                     }
                     // The pod can be without them, and so can the host. A function that has no reset never gets one.
                     Step::ResetFunction | Step::AddAltNames(_) | Step::HostUp => {
-                        log.warning(&cni::error::chain(&error))
+                        log.warning(&cni::error::chain(&error));
                     }
                     _ => errors.push(error),
                 }

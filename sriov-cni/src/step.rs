@@ -97,7 +97,7 @@ impl Properties {
 
     /// A link has every property that is to be changed.
     pub fn are_those_of(&self, link: &Link) -> bool {
-        fn same<T: PartialEq>(wanted: Option<T>, now: T) -> bool {
+        fn same<T: PartialEq + Copy>(wanted: Option<T>, now: T) -> bool {
             wanted.is_none_or(|wanted| wanted == now)
         }
         same(self.name.as_deref(), link.name.as_str())

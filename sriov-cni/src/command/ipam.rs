@@ -6,6 +6,7 @@ use cni::raw::Object;
 use cni::result::AddResult;
 
 use super::Context;
+use crate::crash::{self, Point};
 use crate::error::{Error, Result};
 use crate::record::Record;
 
@@ -78,7 +79,7 @@ fn deallocate(call: &Invocation, site: &crate::site::Site) -> Result<()> {
     let Some(ipam) = Ipam::of(call, Some(site.ipam))? else {
         return Ok(());
     };
-    ipam.del().map_err(|failure| Error::Ipam {
+    crash::around(Point::Deallocate, || ipam.del()).map_err(|failure| Error::Ipam {
         plugin: ipam.plugin_type().to_owned(),
         failure,
     })
