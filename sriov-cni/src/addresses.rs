@@ -10,6 +10,7 @@ use host::netlink::route::Route;
 use ipnet::IpNet;
 
 use crate::apply::{self, Subject};
+use crate::crash::{self, Point};
 use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::node::{Node, Place, Setting};
@@ -60,11 +61,14 @@ pub fn apply(
         .filter(|ip| ip.interface == Some(ours))
         .collect();
     if own.iter().any(|ip| ip.address.addr().is_ipv6()) {
-        enable_ipv6(node, pod, &link.name).map_err(failed("enable IPv6".to_owned()))?;
+        crash::around(Point::EnableIpv6, || enable_ipv6(node, pod, &link.name))
+            .map_err(failed("enable IPv6".to_owned()))?;
     }
     let new = |net| NewAddress { net, detection };
     for ip in &own {
-        let added = node.add_address(pod, link.index, new(ip.address));
+        let added = crash::around(Point::AddAddress, || {
+            node.add_address(pod, link.index, new(ip.address))
+        });
         added.map_err(failed(format!("add address {}", ip.address)))?;
     }
     let there = node
@@ -102,7 +106,7 @@ pub fn apply(
     for wanted in &result.routes {
         let gateway = wanted.gw.or_else(|| gateway(result, ours, &wanted.dst));
         let route = route(wanted, link.index, gateway);
-        match node.add_route(pod, &route) {
+        match crash::around(Point::AddRoute, || node.add_route(pod, &route)) {
             // Two IPAM ranges may ask for the same route.
             Err(error) if error.kind() == Kind::Exists => {}
             other => other.map_err(failed(format!("add route to {}", wanted.dst)))?,

@@ -11,6 +11,7 @@ pub mod apply;
 pub mod command;
 pub mod compat;
 pub mod config;
+pub mod crash;
 pub mod error;
 pub mod ledger;
 pub mod log;

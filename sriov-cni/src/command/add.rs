@@ -15,6 +15,7 @@ use crate::addresses;
 use crate::apply::{self, Lesson, Subject};
 use crate::compat::Facts;
 use crate::config::{Config, RawConfig, ResetPolicy};
+use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
 use crate::node::{Node, Place};
 use crate::observe;
@@ -28,6 +29,7 @@ const CARRIER: Duration = Duration::from_millis(200);
 
 /// Gives the VF to the container.
 pub fn add(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<AddResult> {
+    let _scope = crash::scope(Verb::Add);
     let raw = RawConfig::read(&call.config)?;
     let args = call.args()?;
     args.check_known(&["MAC"])
@@ -178,7 +180,7 @@ impl Context<'_> {
             match step {
                 Step::Allocate => {
                     self.reach(record, Phase::Allocated)?;
-                    let allocated = self.allocate();
+                    let allocated = crash::around(step, || self.allocate());
                     if let Err(Error::Ipam { .. }) = &allocated {
                         // The delegate was told to release already.
                         record.ipam = None;
@@ -187,11 +189,19 @@ impl Context<'_> {
                 }
                 Step::Addresses => {
                     let detection = config.ipv6_dad;
-                    addresses::apply(self.node, &subject, &result, ours, detection, &self.log)?;
+                    crash::around(step, || {
+                        addresses::apply(self.node, &subject, &result, ours, detection, &self.log)
+                    })?;
                 }
-                Step::Commit => self.commit(config, observed, record, &mut result, ours)?,
-                Step::Advertise => self.announce(&subject, &result, ours, IpAddr::is_ipv6),
-                Step::Announce => self.announce(&subject, &result, ours, IpAddr::is_ipv4),
+                Step::Commit => crash::around(step, || {
+                    self.commit(config, observed, record, &mut result, ours)
+                })?,
+                Step::Advertise => crash::around(step, || {
+                    self.announce(&subject, &result, ours, IpAddr::is_ipv6);
+                }),
+                Step::Announce => crash::around(step, || {
+                    self.announce(&subject, &result, ours, IpAddr::is_ipv4);
+                }),
                 Step::TryOwnAddress(mac) => {
                     self.try_own_address(&subject, observed, record, *mac)?;
                 }
@@ -335,6 +345,7 @@ impl Context<'_> {
 
     /// Undoes everything; what could not be undone stays in the ledger and is told.
     fn roll_back(&mut self, mut record: Record, cause: Error) -> Error {
+        let _scope = crash::scope(Verb::Rollback);
         let restored = self.release(&mut record, Duration::ZERO);
         let mut errors = vec![cause];
         errors.extend(restored.errors);

@@ -5,6 +5,7 @@ use std::path::Path;
 use host::pci::PciAddress;
 
 use super::Context;
+use crate::crash::{self, Verb};
 use crate::error::{Error, Result, holder};
 use crate::ledger::Entry;
 use crate::record::{Phase, Record};
@@ -85,6 +86,7 @@ impl Context<'_> {
 
     /// Addresses that cannot be released stay in the ledger and do not keep the VF from its next owner.
     fn take_back(&mut self, record: &mut Record) -> Result<()> {
+        let _scope = crash::scope(Verb::Heal);
         let attachment = record.attachment.clone();
         self.log.info(&format!(
             "VFLeakRepaired: taking back VF {}, {}",

@@ -7,6 +7,7 @@ use cni::plugin::Invocation;
 
 use super::Context;
 use crate::config::Network;
+use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::record::Record;
@@ -17,6 +18,7 @@ const LEFT_BEHIND: Duration = Duration::from_secs(10);
 
 /// Takes the VF back. Succeeds if there is nothing left to take, and if what is left can only be done later.
 pub fn del(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
+    let _scope = crash::scope(Verb::Del);
     let network = Network::read(&call.config)?;
     let mut context = Context::new(site, node, call, &network)?;
     let deleted = context.del();

@@ -5,12 +5,14 @@ use cni::plugin::Invocation;
 
 use super::Context;
 use crate::config::Network;
+use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::site::Site;
 
 /// Collects; goes on after errors and tells them all.
 pub fn gc(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
+    let _scope = crash::scope(Verb::Gc);
     let network = Network::read(&call.config)?;
     let valid = call.valid_attachments()?;
     let mut context = Context::new(site, node, call, &network)?;
