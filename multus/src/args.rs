@@ -4,6 +4,8 @@ use std::path::PathBuf;
 
 use clap::{Args, Parser, Subcommand};
 
+use crate::install::InstallOptions;
+
 /// Plans the networks of pods for the multus CNI plugin, and writes network-status and events.
 #[derive(Debug, Parser)]
 #[command(name = "multus-daemon", version, about)]
@@ -59,14 +61,28 @@ pub struct Options {
     /// Where the container runtime keeps its networks' state, with `results` below it.
     #[arg(long, global = true, default_value = "/var/lib/cni")]
     pub runtime_cache_dir: PathBuf,
+    /// Namespace and name of the DaemonSet that runs this daemon, as NAMESPACE/NAME; its deletion removes multus from
+    /// the node.
+    #[arg(long, global = true, env = "MULTUS_DAEMONSET")]
+    pub daemonset: Option<String>,
     /// error, warn, info, debug or trace; overrides `logLevel` of the configuration.
     #[arg(long, global = true)]
     pub log_level: Option<String>,
 }
 
-/// One-shot commands, for a node without a running daemon (thin mode).
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+/// One-shot commands.
+#[derive(Debug, Clone, Subcommand)]
 pub enum Command {
+    /// Puts the plugin and its CNI configuration onto the node (the init container).
+    Install(Box<InstallOptions>),
+    /// For the plugin.
+    #[command(flatten)]
+    OneShot(OneShot),
+}
+
+/// What the plugin runs as a child on a node without a running daemon (thin mode).
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Subcommand)]
+pub enum OneShot {
     /// Reads a plan request (JSON) on stdin, prints the plan.
     Plan,
     /// Reads a report (JSON) on stdin, writes network-status and events.
@@ -87,7 +103,10 @@ mod tests {
     #[test]
     fn options_may_follow_the_command() {
         let cli = Cli::parse_from(["multus-daemon", "report", "--kubeconfig", "/k"]);
-        assert_eq!(cli.command, Some(Command::Report));
+        assert!(matches!(
+            cli.command,
+            Some(Command::OneShot(OneShot::Report))
+        ));
         assert_eq!(cli.options.kubeconfig, Some("/k".into()));
     }
 }

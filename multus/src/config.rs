@@ -49,6 +49,7 @@ pub struct Config {
     /// The runtime's configuration folder, where `00-multus.conflist` is.
     pub cni_config_dir: PathBuf,
     overlay: Map<String, Value>,
+    keys: Map<String, Value>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -88,10 +89,17 @@ impl Config {
             cni_dir: or(raw.cni_dir, "/var/lib/cni/multus"),
             cni_config_dir: or(raw.cni_config_dir, "/etc/cni/net.d"),
             overlay: all
+                .clone()
                 .into_iter()
                 .filter(|(key, value)| OVERLAID.contains(&key.as_str()) && !value.is_null())
                 .collect(),
+            keys: all,
         })
+    }
+
+    /// The whole file.
+    pub fn keys(&self) -> &Map<String, Value> {
+        &self.keys
     }
 
     /// The plugin's configuration with this file's policy keys laid over it.

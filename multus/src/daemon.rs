@@ -22,9 +22,10 @@ use tracing::{error, info, warn};
 use crate::api::event::Events;
 use crate::api::nad::NetworkAttachmentDefinition;
 use crate::api::pod::Pod;
-use crate::api::{Location, nad, pod};
+use crate::api::{Location, daemonset, nad, pod};
 use crate::args::Options;
 use crate::config::Config;
+use crate::guard::Guard;
 use crate::known::Nad;
 use crate::kubelet::Kubelet;
 use crate::nads::{Change, NadFiles};
@@ -83,6 +84,17 @@ async fn serve(
         .socket_dir
         .clone()
         .unwrap_or_else(|| config.socket_dir.clone());
+    let guard = Arc::new(Guard {
+        cni_dir: state.clone(),
+        conf_dir: config.cni_config_dir.clone(),
+        daemon: config.keys().clone(),
+        runtime_cache: options.runtime_cache_dir.clone(),
+    });
+    let watching = Arc::clone(&guard);
+    std::thread::Builder::new()
+        .name("guard".to_owned())
+        .spawn(move || watching.watch())
+        .context("start the guard of the CNI configuration")?;
     let events = Arc::new(Events::default());
     let nad_files = NadFiles::new(state.join("nads"));
     let (pods, pod_writer) = reflector::store();
@@ -101,6 +113,7 @@ async fn serve(
     });
     let mut outbox = None;
     if let Some(client) = client {
+        drain_with(options.daemonset.as_deref(), &client, &guard);
         let queue = Outbox::new(state.join("reports"), client.clone());
         queue.resume().context("take up unwritten network-status")?;
         outbox = Some(Arc::clone(&queue));
@@ -126,7 +139,22 @@ async fn serve(
     Server::new(service, outbox, ready)
         .serve(socket, stop)
         .await;
+    // Nothing is removed unless the node drains.
+    guard.leave();
     Ok(())
+}
+
+/// Drains when the DaemonSet `NAMESPACE/NAME` is deleted.
+fn drain_with(daemonset: Option<&str>, client: &Client, guard: &Arc<Guard>) {
+    let Some((namespace, name)) = daemonset.and_then(|text| text.split_once('/')) else {
+        info!("no DaemonSet is named (--daemonset): multus stays until 'multus uninstall'");
+        return;
+    };
+    let (client, guard) = (client.clone(), Arc::clone(guard));
+    let (namespace, name) = (namespace.to_owned(), name.to_owned());
+    tokio::spawn(async move {
+        daemonset::follow_deletion(client, &namespace, &name, || guard.drain()).await;
+    });
 }
 
 /// The API client; the inner `None` if no API server is configured, the outer one if stopped first.

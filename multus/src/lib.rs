@@ -10,6 +10,8 @@ pub mod api;
 pub mod args;
 pub mod config;
 pub mod daemon;
+pub mod guard;
+pub mod install;
 pub mod known;
 pub mod kubelet;
 pub mod logging;

@@ -10,9 +10,9 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use multus::args::{Cli, Command, Options};
+use multus::args::{Cli, Command, OneShot, Options};
 use multus::config::Config;
-use multus::{daemon, logging, oneshot};
+use multus::{daemon, install, logging, oneshot};
 use tracing::error;
 
 fn main() -> ExitCode {
@@ -43,13 +43,19 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
             runtime.block_on(daemon::run(cli.options, config, in_cluster))?;
             Ok(ExitCode::SUCCESS)
         }
-        Some(command) => one_shot(&runtime, command, &cli.options, config, in_cluster),
+        Some(Command::Install(options)) => {
+            install::install(&options, config.keys(), &config.cni_dir)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::OneShot(command)) => {
+            one_shot(&runtime, command, &cli.options, config, in_cluster)
+        }
     }
 }
 
 fn one_shot(
     runtime: &tokio::runtime::Runtime,
-    command: Command,
+    command: OneShot,
     options: &Options,
     config: Config,
     in_cluster: bool,

@@ -16,7 +16,7 @@ use serde::Deserialize;
 use crate::api::Location;
 use crate::api::event::Events;
 use crate::api::status;
-use crate::args::{Command, Options};
+use crate::args::{OneShot, Options};
 use crate::config::Config;
 use crate::kubelet::Kubelet;
 use crate::nads::NadFiles;
@@ -41,15 +41,15 @@ pub struct Output {
 
 /// Carries out `command` on `input`.
 pub async fn run(
-    command: Command,
+    command: OneShot,
     input: &[u8],
     options: &Options,
     config: Config,
     in_cluster: bool,
 ) -> Output {
     let answer = match command {
-        Command::Plan => plan(input, options, config, in_cluster).await,
-        Command::Report => report(input, options, config, in_cluster).await,
+        OneShot::Plan => plan(input, options, config, in_cluster).await,
+        OneShot::Report => report(input, options, config, in_cluster).await,
     };
     match answer {
         Ok(text) => Output {

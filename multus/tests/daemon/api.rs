@@ -116,6 +116,15 @@ impl Api {
         self.touch();
     }
 
+    pub(crate) fn delete(&self, kind: &str, namespace: &str, name: &str) {
+        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        let mut state = self.state();
+        let object = state.objects.remove(&key).unwrap();
+        state.log.push((kind.to_owned(), "DELETED", object));
+        drop(state);
+        self.touch();
+    }
+
     pub(crate) fn nad(&self, name: &str, config: &str, resource: Option<&str>) {
         let (namespace, name) = name.split_once('/').unwrap();
         let mut annotations = json!({"unread": "x"});
@@ -191,6 +200,9 @@ impl Api {
         let rest = &segments[if segments[0] == "api" { 2 } else { 3 }..];
         match (&parts.method, rest) {
             (&Method::GET, [kind]) if query.contains("watch=") => self.watch(kind, &query),
+            (&Method::GET, ["namespaces", _, kind]) if query.contains("watch=") => {
+                self.watch(kind, &query)
+            }
             (&Method::GET, [kind]) => self.list(kind, "", &query),
             (&Method::GET, ["namespaces", ns, kind]) => self.list(kind, ns, &query),
             (&Method::GET, ["namespaces", ns, kind, name]) => {

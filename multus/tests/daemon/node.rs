@@ -153,6 +153,7 @@ impl Node {
             .arg(self.path("kubelet_internal_checkpoint"))
             .arg("--runtime-cache-dir")
             .arg(self.path("runtime"))
+            .args(["--daemonset", "kube-system/multus"])
             .kill_on_drop(true);
         command
     }

@@ -7,6 +7,7 @@ use host::error::Error;
 use host::file::{self, Durability, PRIVATE_DIR};
 use host::lock::Lock;
 use serde::{Deserialize, Serialize};
+use serde_json::{Map, Value};
 
 /// What multus is to do on this node.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +45,9 @@ pub struct Installation {
     pub conf_file: String,
     /// Our programs in the runtime's CNI folder.
     pub programs: Vec<PathBuf>,
+    /// Options of the installation, as keys of the daemon's configuration file, which win over them.
+    #[serde(default)]
+    pub settings: Map<String, Value>,
 }
 
 /// The file and its lock, below `cniDir`.

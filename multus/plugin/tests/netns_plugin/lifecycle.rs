@@ -20,6 +20,7 @@ fn installed(node: &Node, intent: Intent, policy: UninstallPolicy) -> Store {
         conf_dir: node.path("conf"),
         conf_file: "00-multus.conflist".into(),
         programs: vec![node.path("bin/multus")],
+        settings: serde_json::Map::new(),
     };
     node.conf(&json!({}));
     node.program_in_bin("multus", "#!/bin/sh\n");

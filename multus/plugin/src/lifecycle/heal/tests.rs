@@ -30,6 +30,7 @@ impl Lab {
             conf_dir: self.dir(),
             conf_file: generated::FILE.to_owned(),
             programs: Vec::new(),
+            settings: serde_json::Map::new(),
         };
         self.store.write(&installation).unwrap();
     }

@@ -34,6 +34,7 @@ impl Lab {
             conf_dir: lab.path("net.d"),
             conf_file: generated::FILE.to_owned(),
             programs: vec![lab.path("bin/multus"), lab.path("bin/multus-shim")],
+            settings: serde_json::Map::new(),
         };
         lab.store.write(&installation).unwrap();
         lab

@@ -1,0 +1,180 @@
+//! Watches the node's CNI configuration and keeps ours true, for as long as the intent is to serve; drains when our
+//! DaemonSet is deleted.
+
+use std::os::fd::AsFd;
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use multus_plugin::lifecycle::HostView;
+use multus_plugin::lifecycle::generated::Settings;
+use multus_plugin::lifecycle::heal::{self, Healed};
+use multus_plugin::lifecycle::intent::{Intent, Store};
+use multus_plugin::lifecycle::leave::{Left, leave};
+use nix::errno::Errno;
+use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
+use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
+use serde_json::{Map, Value};
+use tracing::{error, info, warn};
+
+use crate::install::told;
+
+/// How long changes are collected before the folder is looked at: a primary's installer writes several files.
+const SETTLE: Duration = Duration::from_millis(100);
+
+/// A folder that never is quiet is looked at this often.
+const LONGEST: Duration = Duration::from_secs(1);
+
+/// The safety net under the watch.
+const RECONCILE: Duration = Duration::from_secs(30);
+
+/// How long the state lock and commands at work are waited for.
+const LOCK: Duration = Duration::from_secs(2);
+
+/// What the guard needs to know.
+#[derive(Debug, Clone)]
+pub struct Guard {
+    /// State folder.
+    pub cni_dir: PathBuf,
+    /// The runtime's configuration folder as it is reached from here.
+    pub conf_dir: PathBuf,
+    /// The daemon's configuration file.
+    pub daemon: Map<String, Value>,
+    /// Where the runtime keeps its networks' state.
+    pub runtime_cache: PathBuf,
+}
+
+impl Guard {
+    /// Heals now and after every change, for as long as the process lives. A thread of its own: files block.
+    pub fn watch(&self) {
+        let mut last = None;
+        let mut watched = self.inotify();
+        loop {
+            match self.heal() {
+                Ok(healed) => {
+                    // The same trouble is told once.
+                    let standing = Healed {
+                        done: Vec::new(),
+                        ..healed.clone()
+                    };
+                    if !healed.done.is_empty() || last.as_ref() != Some(&standing) {
+                        told(&healed);
+                    }
+                    last = Some(standing);
+                }
+                Err(error) => {
+                    warn!(
+                        error = cni::error::chain(&error),
+                        "keep the CNI configuration"
+                    );
+                }
+            }
+            // Its folder may have been replaced.
+            if watched.as_ref().is_none_or(|events| !quiet(events)) {
+                watched = self.inotify();
+            }
+        }
+    }
+
+    /// Sets the intent to drain and leaves at once if no sandbox has a record.
+    pub fn drain(&self) {
+        let store = Store::new(&self.cni_dir);
+        let set = || -> Result<bool, host::error::Error> {
+            let _lock = store.lock(LOCK)?;
+            let Some(mut installed) = store.read()? else {
+                return Ok(false);
+            };
+            installed.intent = Intent::Drain;
+            store.write(&installed)?;
+            Ok(true)
+        };
+        match set() {
+            Ok(true) => {
+                info!(
+                    "our DaemonSet is deleted: multus leaves with the last sandbox that has networks"
+                );
+                self.leave();
+            }
+            Ok(false) => {}
+            Err(error) => error!(error = cni::error::chain(&error), "drain"),
+        }
+    }
+
+    /// Leaves if the node drains and no sandbox has a record. For the end of the process, too: until then it may have
+    /// written copies of NADs.
+    pub fn leave(&self) {
+        let store = Store::new(&self.cni_dir);
+        let view = HostView::of(&self.conf_dir);
+        match leave(&store, &view, &self.runtime_cache, LOCK) {
+            Ok(Left::Gone { .. }) => info!("multus has left this node"),
+            Ok(Left::Sandboxes(ids)) => {
+                info!(sandboxes = ids.len(), "multus leaves when they are deleted");
+            }
+            Ok(Left::NoOtherConfiguration(why)) => {
+                warn!(why, "multus stays: the node would be without network");
+            }
+            Ok(Left::NotAsked | Left::Busy) => {}
+            Err(error) => warn!(error = cni::error::chain(&error), "leave"),
+        }
+    }
+
+    fn heal(&self) -> Result<Healed, host::error::Error> {
+        let store = Store::new(&self.cni_dir);
+        let Some(installed) = store.read()? else {
+            return Ok(Healed::default());
+        };
+        let mut keys = installed.settings;
+        keys.extend(self.daemon.clone());
+        let mut settings = Settings::of(&keys);
+        if let Some(folder) = keys.get("socketDir").and_then(Value::as_str) {
+            settings.serve_socket_from(Path::new(folder));
+        }
+        heal::heal(&store, &self.conf_dir, &settings)
+    }
+
+    fn inotify(&self) -> Option<Inotify> {
+        let flags = AddWatchFlags::IN_CLOSE_WRITE
+            | AddWatchFlags::IN_DELETE
+            | AddWatchFlags::IN_MOVE
+            | AddWatchFlags::IN_ATTRIB
+            | AddWatchFlags::IN_ONLYDIR;
+        let made = Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)
+            .and_then(|inotify| inotify.add_watch(&self.conf_dir, flags).map(|_| inotify));
+        made.inspect_err(|error| {
+            warn!(dir = %self.conf_dir.display(), %error, "watch the CNI configuration");
+        })
+        .ok()
+    }
+}
+
+/// Returns after a change, when the folder has been quiet for a moment, or after the reconcile's time. False if the
+/// watch itself is gone.
+fn quiet(events: &Inotify) -> bool {
+    let mut timeout = RECONCILE;
+    let mut first: Option<Instant> = None;
+    loop {
+        if first.is_some_and(|first| first.elapsed() > LONGEST) {
+            return true;
+        }
+        let wait = PollTimeout::try_from(timeout).unwrap_or(PollTimeout::MAX);
+        match poll(&mut [PollFd::new(events.as_fd(), PollFlags::POLLIN)], wait) {
+            Ok(0) => return true,
+            Ok(_) => {}
+            Err(Errno::EINTR) => continue,
+            Err(_) => return false,
+        }
+        match events.read_events() {
+            Ok(seen)
+                if seen
+                    .iter()
+                    .any(|event| event.mask.contains(AddWatchFlags::IN_IGNORED)) =>
+            {
+                return false;
+            }
+            Ok(_) | Err(Errno::EAGAIN | Errno::EINTR) => {
+                timeout = SETTLE;
+                first.get_or_insert_with(Instant::now);
+            }
+            Err(_) => return false,
+        }
+    }
+}

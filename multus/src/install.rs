@@ -1,0 +1,233 @@
+//! `multus-daemon install`: puts the plugin and its configuration onto the node and says that it is to serve. Takes the
+//! options of Go multus' `thin_entrypoint` and `install_multus` (spec/multus.md §6.5).
+
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context, bail};
+use clap::Args;
+use host::file::{self, Durability};
+use multus_plugin::lifecycle::HostView;
+use multus_plugin::lifecycle::generated::{self, Settings};
+use multus_plugin::lifecycle::heal::{self, Healed, Step};
+use multus_plugin::lifecycle::intent::{Installation, Intent, Store};
+use serde_json::{Map, Value, json};
+use tracing::{info, warn};
+
+/// Names under which configurations call the plugin.
+const NAMES: [&str; 2] = ["multus", "multus-shim"];
+
+/// How long another installation or removal is waited for.
+const LOCK: Duration = Duration::from_secs(10);
+
+/// Options of `install`. What an option of Go multus does that ours need not is said when it is used.
+#[derive(Debug, Clone, Args)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "one per switch of the command line"
+)]
+pub struct InstallOptions {
+    /// The runtime's folder of CNI programs.
+    #[arg(long, default_value = "/host/opt/cni/bin")]
+    pub cni_bin_dir: PathBuf,
+    /// The runtime's folder of CNI configurations.
+    #[arg(long, default_value = "/host/etc/cni/net.d")]
+    pub cni_conf_dir: PathBuf,
+    /// `auto`: the configuration is generated; else a file that is installed as it is.
+    #[arg(long, default_value = "auto")]
+    pub multus_conf_file: String,
+    /// The plugin to install; empty: the one beside this program.
+    #[arg(long, default_value = "")]
+    pub multus_bin_file: PathBuf,
+    /// The plugin is on the node already.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
+    pub skip_multus_binary_copy: bool,
+    /// The primary's file in the configuration folder; empty: the first one.
+    #[arg(long, default_value = "")]
+    pub multus_master_cni_file_name: String,
+    /// NADs of other namespaces are refused.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
+    pub namespace_isolation: bool,
+    /// Namespaces, by comma, whose NADs every pod may use all the same.
+    #[arg(long, default_value = "")]
+    pub global_namespaces: String,
+    /// Kubeconfig on the host for a node without daemon; empty: the daemon plans.
+    #[arg(long, default_value = "")]
+    pub multus_kubeconfig_file_host: String,
+    /// Level of the plugin's log.
+    #[arg(long, default_value = "")]
+    pub multus_log_level: String,
+    /// File of the plugin's log.
+    #[arg(long, default_value = "")]
+    pub multus_log_file: String,
+    /// Whether the plugin writes to its standard error.
+    #[arg(long, default_value_t = true, num_args = 0..=1, default_missing_value = "true", action = clap::ArgAction::Set)]
+    pub multus_log_to_stderr: bool,
+    /// The network is named as the primary's.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
+    pub override_network_name: bool,
+    /// File without which no pod is attached.
+    #[arg(long, default_value = "")]
+    pub readiness_indicator_file: String,
+    /// Folder of programs before the runtime's.
+    #[arg(long, default_value = "")]
+    pub additional_bin_dir: String,
+    /// Accepted, without effect: no signal removes the configuration.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", hide = true)]
+    pub cleanup_config_on_exit: bool,
+    /// Accepted, without effect: only the daemon watches.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", hide = true)]
+    pub skip_config_watch: bool,
+    /// Accepted, without effect: results are converted to the primary's version.
+    #[arg(long, default_value = "", hide = true)]
+    pub cni_version: String,
+}
+
+impl InstallOptions {
+    /// The options as keys of the daemon's configuration file.
+    fn keys(&self) -> Map<String, Value> {
+        let mut keys = Map::new();
+        let texts = [
+            ("multusConfigFile", self.multus_conf_file.as_str()),
+            ("multusMasterCNI", &self.multus_master_cni_file_name),
+            ("globalNamespaces", &self.global_namespaces),
+            ("kubeconfig", &self.multus_kubeconfig_file_host),
+            ("logLevel", &self.multus_log_level),
+            ("logFile", &self.multus_log_file),
+            ("readinessindicatorfile", &self.readiness_indicator_file),
+            ("binDir", &self.additional_bin_dir),
+        ];
+        for (key, value) in texts {
+            if !value.is_empty() {
+                keys.insert(key.to_owned(), json!(value));
+            }
+        }
+        let switches = [
+            ("namespaceIsolation", self.namespace_isolation),
+            ("overrideNetworkName", self.override_network_name),
+        ];
+        for (key, on) in switches {
+            if on {
+                keys.insert(key.to_owned(), json!(true));
+            }
+        }
+        if !self.multus_log_to_stderr {
+            keys.insert("logToStderr".to_owned(), json!(false));
+        }
+        keys
+    }
+}
+
+/// Installs: programs first, then the intent, then the configuration (I1, I7). What is there already stays.
+///
+/// `daemon`: the daemon's configuration file, whose keys win over the options; `cni_dir` the state folder.
+///
+/// # Errors
+/// When a folder is missing or a file cannot be written. Without a usable primary the installation is complete all the
+/// same; the daemon writes the configuration when there is one.
+pub fn install(
+    options: &InstallOptions,
+    daemon: &Map<String, Value>,
+    cni_dir: &Path,
+) -> anyhow::Result<Healed> {
+    for dir in [&options.cni_bin_dir, &options.cni_conf_dir] {
+        if !dir.is_dir() {
+            bail!(
+                "{} is no folder: mount the node's folder there, or name another one",
+                dir.display()
+            );
+        }
+    }
+    if options.cleanup_config_on_exit {
+        warn!(
+            "--cleanup-config-on-exit has no effect: only the removal of multus removes its configuration"
+        );
+    }
+    let view = HostView::of(&options.cni_conf_dir);
+    let programs = programs(options)?;
+    let mut keys = options.keys();
+    keys.extend(daemon.clone());
+    let mut settings = Settings::of(&keys);
+    if let Some(folder) = keys.get("socketDir").and_then(Value::as_str) {
+        settings.serve_socket_from(Path::new(folder));
+    }
+    let store = Store::new(cni_dir);
+    {
+        let _lock = store.lock(LOCK)?;
+        store.write(&Installation {
+            intent: Intent::Serve,
+            uninstall_policy: settings.uninstall_policy,
+            conf_dir: view.on_host(&options.cni_conf_dir),
+            conf_file: conf_file(&settings)?,
+            programs,
+            settings: options.keys(),
+        })?;
+    }
+    let healed = heal::heal(&store, &options.cni_conf_dir, &settings)?;
+    told(&healed);
+    Ok(healed)
+}
+
+/// A file of the admin's keeps its name, as with Go multus.
+fn conf_file(settings: &Settings) -> anyhow::Result<String> {
+    let Some(path) = &settings.own_file else {
+        return Ok(generated::FILE.to_owned());
+    };
+    let name = path
+        .file_name()
+        .with_context(|| format!("multusConfigFile {} names no file", path.display()))?;
+    Ok(name.to_string_lossy().into_owned())
+}
+
+/// Copies the plugin under each of its names; a running one is replaced by rename, never written to. Returns the
+/// programs' paths on the host.
+fn programs(options: &InstallOptions) -> anyhow::Result<Vec<PathBuf>> {
+    let view = HostView::of(&options.cni_bin_dir);
+    let paths = NAMES.map(|name| options.cni_bin_dir.join(name));
+    if !options.skip_multus_binary_copy {
+        let source = if options.multus_bin_file.as_os_str().is_empty() {
+            beside_this_program()?
+        } else {
+            options.multus_bin_file.clone()
+        };
+        let bytes =
+            file::read(&source)?.with_context(|| format!("{} does not exist", source.display()))?;
+        for path in &paths {
+            if file::read(path)?.as_deref() != Some(&bytes) {
+                file::write(path, &bytes, 0o755, Durability::PowerCut)?;
+                info!(program = %path.display(), "installed");
+            }
+        }
+    }
+    Ok(paths.iter().map(|path| view.on_host(path)).collect())
+}
+
+fn beside_this_program() -> anyhow::Result<PathBuf> {
+    let own = std::env::current_exe().context("find this program")?;
+    Ok(own.with_file_name("multus"))
+}
+
+/// Says what was done and what is wrong.
+pub fn told(healed: &Healed) {
+    for step in &healed.done {
+        match step {
+            Step::KeepPrimary(kept) => {
+                info!(primary = %kept.path.display(), "primary configuration kept");
+            }
+            Step::Write { name, .. } => info!(file = name, "CNI configuration written"),
+            Step::Remove(name) => info!(file = name, "configuration of an earlier multus removed"),
+        }
+    }
+    if let Some(trouble) = &healed.trouble {
+        warn!(trouble, "the CNI configuration stays as it is");
+    }
+    if let Some(file) = &healed.displaced_by {
+        warn!(
+            file,
+            "another CNI configuration comes before ours: pods do not get their networks"
+        );
+    }
+}
+
+#[cfg(test)]
+mod tests;
