@@ -73,6 +73,7 @@ pub enum Outcome {
 pub struct Reporter {
     file: File,
     failed: usize,
+    boots: bool,
 }
 
 impl Reporter {
@@ -86,7 +87,11 @@ impl Reporter {
             .append(true)
             .open(path)
             .with_context(|| format!("open the report {}", path.display()))?;
-        Ok(Self { file, failed: 0 })
+        Ok(Self {
+            file,
+            failed: 0,
+            boots: false,
+        })
     }
 
     /// Writes one line.
@@ -94,6 +99,7 @@ impl Reporter {
     /// # Errors
     /// When the file cannot be written.
     pub fn line(&mut self, line: &Line) -> Result<()> {
+        self.boots |= matches!(line, Line::NextBoot { .. });
         let mut text = serde_json::to_string(line).context("encode a report line")?;
         text.push('\n');
         self.file
@@ -161,6 +167,11 @@ impl Reporter {
     /// When the report cannot be written.
     pub fn note(&mut self, text: impl Into<String>) -> Result<()> {
         self.line(&Line::Note { text: text.into() })
+    }
+
+    /// Whether a story goes on after the machine's next boot: others must not find what it has left for that.
+    pub fn boots(&self) -> bool {
+        self.boots
     }
 
     /// Number of steps that failed so far.

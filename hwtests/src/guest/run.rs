@@ -107,7 +107,7 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
     if !bare.is_empty() {
         on_machine(arguments, &bare, report).await?;
     }
-    if !with_node.is_empty() {
+    if !with_node.is_empty() && !report.boots() {
         on_node(arguments, &with_node, &options, report).await?;
     }
     Ok(())
@@ -128,6 +128,9 @@ async fn on_machine(arguments: &Arguments, stories: &[Story], report: &mut Repor
         return Ok(());
     };
     for story in stories {
+        if report.boots() {
+            break;
+        }
         match story {
             Story::SriovCrash => scenario::sriov_crash::play(&machine, report).await?,
             Story::Sriov => scenario::sriov::play(&machine, report).await?,

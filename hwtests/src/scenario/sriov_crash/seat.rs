@@ -1,0 +1,244 @@
+//! A cell on its device: how far its script is played, and how one act is carried out.
+
+use std::{fs, os::unix::process::ExitStatusExt, path::Path, time::Duration};
+
+use anyhow::{Context, Result, ensure};
+use nix::sys::signal::Signal;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
+
+use super::{
+    cell::{Act, Cell, Kind, Pod, Verb},
+    config::Asked,
+    eyes,
+    lab::Lab,
+};
+use crate::guest::{
+    cni::{Answer, Sandbox},
+    shell::ip,
+};
+
+/// CNI code for "try again later".
+const TRY_AGAIN: u64 = 11;
+/// How often the runtime of this lab tries again, and how long it waits before.
+const TRIES: (usize, Duration) = (20, Duration::from_millis(500));
+
+/// A cell with the device that it is played on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Seat {
+    /// The cell.
+    pub cell: Cell,
+    /// PCI address of a VF, or name of a software slot.
+    pub device: String,
+    /// Acts that are done.
+    pub done: usize,
+    /// Why the cell is red.
+    pub red: Option<String>,
+}
+
+impl Seat {
+    /// A cell that has not begun.
+    pub fn new(cell: Cell, device: &str) -> Self {
+        Self {
+            cell,
+            device: device.to_owned(),
+            done: 0,
+            red: None,
+        }
+    }
+
+    /// The act that is next; `None` at the end, and for a cell that is red.
+    pub fn next(&self) -> Option<Act> {
+        let open = self.red.is_none();
+        open.then(|| self.cell.script().get(self.done).copied())
+            .flatten()
+    }
+
+    /// Plays on until the end or an act that is played once for many cells.
+    pub fn play(&mut self, lab: &Lab) {
+        while self
+            .next()
+            .is_some_and(|act| !matches!(act, Act::Recover | Act::Boot))
+        {
+            self.step(lab);
+        }
+    }
+
+    /// Plays one act.
+    pub fn step(&mut self, lab: &Lab) {
+        let Some(act) = self.next() else { return };
+        match self.act(lab, act) {
+            Ok(()) => self.done += 1,
+            Err(error) => self.red = Some(format!("{act:?}: {error:#}")),
+        }
+    }
+
+    /// Goes to the first act of this kind, back or forth.
+    pub fn rewind(&mut self, to: Act) {
+        self.done = self
+            .cell
+            .script()
+            .iter()
+            .take_while(|act| **act != to)
+            .count();
+    }
+
+    fn act(&self, lab: &Lab, act: Act) -> Result<()> {
+        match act {
+            Act::Start(pod) => Sandbox::create(&self.cell.container(pod)).map(drop),
+            Act::Lose(pod) => self.lose(pod),
+            Act::Add(pod) => self.insist(lab, "ADD", pod),
+            Act::Del(pod) => self.insist(lab, "DEL", pod),
+            Act::Abort(verb) => self.abort(lab, verb),
+            Act::Owned(pod) => {
+                lab.eyes.owned(
+                    self.cell.row.kind,
+                    &self.device,
+                    &self.asked(pod),
+                    &self.sandbox(pod),
+                )?;
+                eyes::forgotten(&self.cell.container(Pod::First))
+            }
+            Act::Clean => self.clean(lab),
+            Act::Recover | Act::Boot => Ok(()),
+        }
+    }
+
+    /// The device is what it was, nothing is left of the cell; its pods and its network's empty folder go.
+    pub fn clean(&self, lab: &Lab) -> Result<()> {
+        for pod in self.living() {
+            eyes::empty(&pod)?;
+        }
+        if self.cell.row.kind.is_vf() {
+            lab.eyes.unchanged(&self.device)?;
+        }
+        eyes::forgotten(&self.cell.name())?;
+        eyes::forgotten(&self.device)?;
+        self.forget()
+    }
+
+    /// Removes what the runtime and host-local keep for the cell: namespaces, the network's folder.
+    pub fn forget(&self) -> Result<()> {
+        for pod in self.living() {
+            pod.lose_netns()?;
+        }
+        let folder = Path::new("/var/lib/cni/networks").join(self.cell.name());
+        if folder.exists() {
+            fs::remove_dir_all(&folder).with_context(|| format!("remove {}", folder.display()))?;
+        }
+        Ok(())
+    }
+
+    fn living(&self) -> Vec<Sandbox> {
+        let pods = [Pod::First, Pod::Second].map(|pod| self.sandbox(pod));
+        pods.into_iter()
+            .filter(|pod| Path::new(&pod.netns).exists())
+            .collect()
+    }
+
+    fn lose(&self, pod: Pod) -> Result<()> {
+        if Path::new(&self.sandbox(pod).netns).exists() {
+            ip(&format!("netns delete {}", self.cell.container(pod)))?;
+        }
+        Ok(())
+    }
+
+    /// Calls as a runtime does, which tries again when it is told to.
+    ///
+    /// # Errors
+    /// When it fails otherwise, or for too long.
+    pub fn insist(&self, lab: &Lab, command: &str, pod: Pod) -> Result<()> {
+        let (tries, pause) = TRIES;
+        for _ in 1..tries {
+            let answer = self.call(lab, command, pod)?;
+            match answer.refusal() {
+                Ok(refusal) if refusal.code == TRY_AGAIN => std::thread::sleep(pause),
+                _ => return answer.success().map(drop),
+            }
+        }
+        self.call(lab, command, pod)?.success().map(drop)
+    }
+
+    fn call(&self, lab: &Lab, command: &str, pod: Pod) -> Result<Answer> {
+        let answer = lab
+            .sriov
+            .call(command, &self.named(pod), "net1", &self.config(pod))?;
+        lab.log(&self.cell, command, &answer)?;
+        Ok(answer)
+    }
+
+    /// The pod as the runtime names it: of a namespace that is lost some runtimes give the path, others nothing.
+    fn named(&self, pod: Pod) -> Sandbox {
+        let sandbox = self.sandbox(pod);
+        if Path::new(&sandbox.netns).exists() || self.cell.number % 2 == 1 {
+            return sandbox;
+        }
+        sandbox.without_netns()
+    }
+
+    fn abort(&self, lab: &Lab, verb: Verb) -> Result<()> {
+        let point = &self.cell.row.point;
+        let sandbox = self.sandbox(Pod::First);
+        let mut config = self.config(Pod::First);
+        let crashing = lab.crashing(point);
+        let answer = match verb {
+            Verb::Recover => lab.recover_aborted(point)?,
+            Verb::Add | Verb::RollBack => crashing.call("ADD", &sandbox, "net1", &config)?,
+            Verb::Del => crashing.call("DEL", &sandbox, "net1", &config)?,
+            Verb::Gc => {
+                config["cni.dev/valid-attachments"] = json!([]);
+                crashing.call("GC", &sandbox, "net1", &config)?
+            }
+        };
+        lab.log(&self.cell, &format!("{verb:?} aborted at {point}"), &answer)?;
+        ensure!(
+            answer.status.signal() == Some(Signal::SIGABRT as i32)
+                && answer.stderr.contains(point.as_str()),
+            "did not die at {point}: {}, {}",
+            answer.status,
+            answer.stdout.trim()
+        );
+        Ok(())
+    }
+
+    /// A pod of the cell.
+    pub fn sandbox(&self, pod: Pod) -> Sandbox {
+        let id = self.cell.container(pod);
+        Sandbox {
+            netns: format!("/run/netns/{id}"),
+            id,
+        }
+    }
+
+    fn asked(&self, pod: Pod) -> Asked {
+        Asked::of(self.cell.number * 2 + usize::from(pod == Pod::Second))
+    }
+
+    /// Configuration that the runtime gives for a pod.
+    pub fn config(&self, pod: Pod) -> Value {
+        let row = &self.cell.row;
+        // The device's next owner is not refused.
+        let verb = if pod == Pod::First {
+            row.verb
+        } else {
+            Verb::Add
+        };
+        self.asked(pod)
+            .config(&self.cell.name(), row.kind, verb, &self.device)
+    }
+
+    /// Brings a red cell's device and files back by force, so that the next cell on the device is not red for it.
+    pub fn tidy(&self, lab: &Lab) {
+        for pod in [Pod::First, Pod::Second] {
+            // What it says was told already, by the cell's own DEL.
+            let _ = self.call(lab, "DEL", pod);
+        }
+        let _ = self.forget();
+    }
+
+    /// Whether the device is fit for another cell.
+    pub fn is_fit(&self, lab: &Lab) -> bool {
+        !matches!(self.cell.row.kind, Kind::Kernel | Kind::Userspace)
+            || lab.eyes.unchanged(&self.device).is_ok()
+    }
+}
