@@ -22,6 +22,7 @@ pub mod holder;
 pub mod inventory;
 pub mod node;
 pub mod plan;
+pub mod provision;
 pub mod rdma;
 pub mod serve;
 pub mod watch;

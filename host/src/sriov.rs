@@ -58,6 +58,19 @@ pub fn vfs(sysfs: &Sysfs, pf: PciAddress) -> Result<Vec<Vf>> {
     Ok(vfs)
 }
 
+/// The VF with this index on its PF. One that does not exist is an error of kind `NotFound`.
+pub fn vf_of(sysfs: &Sysfs, pf: PciAddress, index: u32) -> Result<PciAddress> {
+    let link = sysfs.function(pf).link(&format!("virtfn{index}"))?;
+    match link {
+        Some(name) => name.parse(),
+        None => Err(Error::state(
+            Kind::NotFound,
+            pf,
+            format!("it has no vf {index}"),
+        )),
+    }
+}
+
 /// Index of a VF on its PF; `None` if the function is no VF or its PF does not list it.
 pub fn vf_index(sysfs: &Sysfs, vf: PciAddress) -> Result<Option<u32>> {
     let Some(pf) = pf_of(sysfs, vf)? else {

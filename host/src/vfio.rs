@@ -1,6 +1,7 @@
 //! Device nodes of functions that a userspace driver owns: VFIO groups, VFIO devices (iommufd) and UIO.
 
-use std::path::PathBuf;
+use std::fs::OpenOptions;
+use std::path::{Path, PathBuf};
 
 use crate::error::{Error, Kind, Result};
 use crate::pci::PciAddress;
@@ -55,6 +56,16 @@ pub fn group(sysfs: &Sysfs, function: PciAddress) -> Result<Group> {
         number,
         noiommu: label.as_deref() == Some("vfio-noiommu"),
     })
+}
+
+/// Whether no process has the group at `node` open: the kernel lets one at a time (EBUSY). An error says why nobody can
+/// tell, for example that the node cannot be opened here. Nothing is done to the group's devices.
+pub fn is_free(node: &Path) -> Result<bool> {
+    match OpenOptions::new().read(true).write(true).open(node) {
+        Ok(_) => Ok(true),
+        Err(error) if error.raw_os_error() == Some(nix::libc::EBUSY) => Ok(false),
+        Err(error) => Err(Error::file("open", node, error)),
+    }
 }
 
 /// Node of the VFIO device itself (`/dev/vfio/devices/vfioN`, kernel 6.6 with the option), if there is one.

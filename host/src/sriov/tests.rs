@@ -162,3 +162,14 @@ fn more_vfs_than_the_function_allows_are_refused_before_anything_is_written() {
     );
     assert_eq!(num_vfs(&fake.sysfs(), at(PF)), 3);
 }
+
+#[test]
+fn a_vf_is_found_by_its_index() {
+    let fake = FakeSysfs::parse(F1);
+    let pf = "0000:18:00.0".parse().unwrap();
+    let vf = vf_of(&fake.sysfs(), pf, 1).unwrap();
+    assert_eq!(vf.to_string(), "0000:18:02.1");
+    let error = vf_of(&fake.sysfs(), pf, 9).unwrap_err();
+    assert_eq!(error.to_string(), "0000:18:00.0: it has no vf 9");
+    assert_eq!(error.kind(), Kind::NotFound);
+}

@@ -89,3 +89,13 @@ fn the_uio_node_is_the_first_entry_and_its_absence_an_error() {
         "{error}"
     );
 }
+
+#[test]
+fn a_group_that_cannot_be_opened_is_neither_free_nor_in_use() {
+    let directory = tempfile::tempdir().unwrap();
+    let node = directory.path().join("17");
+    let error = is_free(&node).unwrap_err();
+    assert_eq!(error.kind(), Kind::NotFound);
+    crate::file::write(&node, b"", 0o600, crate::file::Durability::Process).unwrap();
+    assert!(is_free(&node).unwrap());
+}
