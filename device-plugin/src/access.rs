@@ -7,9 +7,14 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use host::{driver, error::Error as HostError, pci::PciAddress, sysfs::Sysfs, vfio};
+use host::{auxiliary, driver, error::Error as HostError, sysfs::Sysfs, vdpa, vfio};
 
-use crate::{plan::Device, rdma};
+use crate::{
+    config::{VdpaType, VfioNodes},
+    node::{DeviceId, Function},
+    plan::Device,
+    rdma,
+};
 
 /// The node's trees.
 #[derive(Debug, Clone)]
@@ -18,6 +23,17 @@ pub struct Roots {
     pub sysfs: Sysfs,
     /// `/dev`.
     pub dev: PathBuf,
+}
+
+/// Node of iommufd.
+const IOMMU: &str = "/dev/iommu";
+
+impl Roots {
+    /// Whether a node of `/dev` exists on this node.
+    fn has(&self, path: &Path) -> bool {
+        path.strip_prefix("/dev")
+            .is_ok_and(|below| self.dev.join(below).exists())
+    }
 }
 
 /// A device node.
@@ -41,29 +57,39 @@ pub struct Access {
     pub info: Info,
     /// RDMA devices, for the DeviceInfo file.
     pub rdma: Vec<String>,
+    /// The vDPA device, for the same.
+    pub vdpa: Option<vdpa::Device>,
 }
 
 /// Why a device cannot be given to a container now.
 #[derive(Debug, thiserror::Error)]
 pub enum AccessError {
     /// sysfs tells something else than what the device needs.
-    #[error("allocate {address}")]
+    #[error("allocate {id}")]
     Device {
         /// The device.
-        address: PciAddress,
+        id: String,
         #[source]
         /// What is wrong.
         source: HostError,
     },
     /// The device is not what the pool offered any more.
-    #[error("allocate {address}: its driver is {now} now, the pool offered it with {offered}")]
+    #[error("allocate {id}: its driver is {now} now, the pool offered it with {offered}")]
     DriverChanged {
         /// The device.
-        address: PciAddress,
+        id: String,
         /// Driver at the last scan.
         offered: String,
         /// Driver now.
         now: String,
+    },
+    /// A part that the pool promises is not there now.
+    #[error("allocate {id}: {missing}")]
+    Missing {
+        /// The device.
+        id: String,
+        /// What is missing, and why that may be.
+        missing: String,
     },
 }
 
@@ -77,38 +103,39 @@ enum Binding {
     Uio,
 }
 
-fn binding(driver: &str) -> Binding {
+fn binding(sysfs: &Sysfs, function: &Function, driver: &str) -> Binding {
+    // A sub-function's driver is that of the PCI function that it is part of.
+    if function.id.pci().is_none() {
+        return Binding::Kernel;
+    }
     match driver {
         "uio" | "igb_uio" | "uio_pci_generic" => Binding::Uio,
         // vfio-pci and its variants: mlx5_vfio_pci, ice_vfio_pci, hisi_acc_vfio_pci, ...
         driver if driver.contains("vfio") => Binding::Vfio,
+        // A variant of another name: VFIO shows a device of its own (kernel 6.1).
+        _ if sysfs.function(function.address).child("vfio-dev").exists() => Binding::Vfio,
         _ => Binding::Kernel,
     }
 }
 
 /// Reads what `device` needs.
 pub fn access(roots: &Roots, device: &Device) -> Result<Access, AccessError> {
-    let address = device.function.address;
-    let failed = |source| AccessError::Device { address, source };
+    let (id, address) = (&device.function.id, device.function.address);
+    let failed = |source| AccessError::Device {
+        id: id.to_string(),
+        source,
+    };
     let driver = current_driver(roots, device)?;
     let mut found = Access {
         nodes: Vec::new(),
         info: Info::new(),
         rdma: Vec::new(),
+        vdpa: None,
     };
-    found.tell("generic", "deviceID", &address);
-    match binding(&driver) {
+    found.tell("generic", "deviceID", id);
+    match binding(&roots.sysfs, &device.function, &driver) {
         Binding::Kernel => {}
-        Binding::Vfio => {
-            let group = vfio::group(&roots.sysfs, address).map_err(failed)?;
-            found.node("/dev/vfio/vfio");
-            found.tell("vfio", "mount", "/dev/vfio/vfio");
-            found.tell("vfio", "dev-mount", &group.container_path().display());
-            found.push(DeviceNode {
-                host: group.host_path(),
-                container: group.container_path(),
-            });
-        }
+        Binding::Vfio => found.vfio(roots, device)?,
         Binding::Uio => {
             let node = vfio::uio_node(&roots.sysfs, address).map_err(failed)?;
             found.tell("uio", "mount", &node.display());
@@ -116,7 +143,16 @@ pub fn access(roots: &Roots, device: &Device) -> Result<Access, AccessError> {
         }
     }
     if device.rdma {
-        found.rdma(roots, address).map_err(failed)?;
+        found.rdma(roots, id).map_err(failed)?;
+        if found.rdma.is_empty() {
+            return Err(missing(
+                id,
+                "it has no RDMA device here: another pod's namespace may still have it",
+            ));
+        }
+    }
+    if let Some(wanted) = device.vdpa {
+        found.vdpa(roots, &device.function, wanted)?;
     }
     if device.vhost_net {
         found.vhost(&roots.dev);
@@ -127,14 +163,33 @@ pub fn access(roots: &Roots, device: &Device) -> Result<Access, AccessError> {
     Ok(found)
 }
 
+fn missing(id: &DeviceId, missing: impl Into<String>) -> AccessError {
+    AccessError::Missing {
+        id: id.to_string(),
+        missing: missing.into(),
+    }
+}
+
 fn current_driver(roots: &Roots, device: &Device) -> Result<String, AccessError> {
-    let address = device.function.address;
-    let now = driver::current(&roots.sysfs, address)
-        .map_err(|source| AccessError::Device { address, source })?;
+    let id = &device.function.id;
+    if let DeviceId::Auxiliary { .. } = id
+        && !auxiliary::device(&roots.sysfs, &id.to_string()).exists()
+    {
+        return Err(missing(id, "there is no such sub-function any more"));
+    }
+    let now = match driver::current(&roots.sysfs, device.function.address) {
+        Ok(now) => now,
+        Err(source) => {
+            return Err(AccessError::Device {
+                id: id.to_string(),
+                source,
+            });
+        }
+    };
     match now {
         Some(now) if Some(&now) == device.function.driver.as_ref() => Ok(now),
         now => Err(AccessError::DriverChanged {
-            address,
+            id: id.to_string(),
             offered: device.function.driver.clone().unwrap_or("none".to_owned()),
             now: now.unwrap_or("none".to_owned()),
         }),
@@ -164,8 +219,91 @@ impl Access {
         }
     }
 
-    fn rdma(&mut self, roots: &Roots, address: PciAddress) -> Result<(), HostError> {
-        self.rdma = rdma::devices(&roots.sysfs, address)?;
+    /// Group nodes, the device's own where the kernel has them, as the pool wants it.
+    fn vfio(&mut self, roots: &Roots, device: &Device) -> Result<(), AccessError> {
+        let (id, address) = (&device.function.id, device.function.address);
+        let failed = |source| AccessError::Device {
+            id: id.to_string(),
+            source,
+        };
+        if device.vfio != VfioNodes::Cdev {
+            let group = vfio::group(&roots.sysfs, address).map_err(failed)?;
+            self.node("/dev/vfio/vfio");
+            self.tell("vfio", "mount", "/dev/vfio/vfio");
+            self.tell("vfio", "dev-mount", &group.container_path().display());
+            self.push(DeviceNode {
+                host: group.host_path(),
+                container: group.container_path(),
+            });
+        }
+        if device.vfio == VfioNodes::Group {
+            return Ok(());
+        }
+        let own = vfio::device_node(&roots.sysfs, address).map_err(failed)?;
+        let own = own.filter(|own| roots.has(own) && roots.has(Path::new(IOMMU)));
+        match own {
+            Some(own) => {
+                self.tell("vfio", "cdev-mount", &own.display());
+                self.tell("vfio", "iommu-mount", IOMMU);
+                self.node(own);
+                self.node(IOMMU);
+                Ok(())
+            }
+            None if device.vfio == VfioNodes::Both => Ok(()),
+            None => Err(missing(
+                id,
+                "the pool's vfioMode is cdev, and this kernel shows no /dev/vfio/devices or no /dev/iommu",
+            )),
+        }
+    }
+
+    /// The vDPA device as it is now: it is made and bound while the function lives.
+    fn vdpa(
+        &mut self,
+        roots: &Roots,
+        function: &Function,
+        wanted: VdpaType,
+    ) -> Result<(), AccessError> {
+        let id = &function.id;
+        let name = function.vdpa.as_ref().map(|device| device.name.clone());
+        let found = match name {
+            Some(name) => {
+                vdpa::device(&roots.sysfs, name).map_err(|source| AccessError::Device {
+                    id: id.to_string(),
+                    source,
+                })?
+            }
+            None => None,
+        };
+        let Some(device) = found.filter(|device| device.parent == function.address) else {
+            return Err(missing(id, "it has no vDPA device any more"));
+        };
+        if device.driver.as_deref() != Some(wanted.driver()) {
+            let driver = device.driver.as_deref().unwrap_or("no driver");
+            let wanted = wanted.driver();
+            return Err(missing(
+                id,
+                format!("its vDPA device {} has {driver}, not {wanted}", device.name),
+            ));
+        }
+        self.info.entry("vdpa").or_default();
+        if wanted == VdpaType::Vhost {
+            let node = device.node.clone().filter(|node| roots.has(node));
+            let Some(node) = node else {
+                return Err(missing(
+                    id,
+                    format!("its vDPA device {} has no node in /dev", device.name),
+                ));
+            };
+            self.tell("vdpa", "mount", &node.display());
+            self.node(node);
+        }
+        self.vdpa = Some(device);
+        Ok(())
+    }
+
+    fn rdma(&mut self, roots: &Roots, id: &DeviceId) -> Result<(), HostError> {
+        self.rdma = rdma::devices(&roots.sysfs, id)?;
         for device in self.rdma.clone() {
             for found in rdma::character_devices(&roots.sysfs, &roots.dev, &device)? {
                 // ucm is given, but no consumer knows a key for it.

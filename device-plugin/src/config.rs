@@ -5,6 +5,7 @@
 //! stop all pools, a document without one (`{}`, a file cut short) is more likely a mistake.
 
 mod document;
+mod kind;
 mod name;
 mod object;
 mod pool;
@@ -18,6 +19,7 @@ use std::{collections::BTreeMap, fmt, path::PathBuf};
 use host::pci::PciAddress;
 
 pub use document::{Place, Problem};
+pub use kind::{DeviceType, VdpaType, VfioNodes};
 pub use name::ResourceName;
 pub use object::{Object, P_KEY};
 pub use provision::{
@@ -50,6 +52,8 @@ pub struct Config {
 pub struct Pool {
     /// The resource.
     pub name: ResourceName,
+    /// What its devices are.
+    pub device_type: DeviceType,
     /// Whether devices carry a hint of their memory node.
     pub topology: bool,
     /// Selector objects in order; a device belongs to the first that matches. Never empty.
@@ -58,6 +62,10 @@ pub struct Pool {
     pub additional_info: Option<AdditionalInfo>,
     /// Names or addresses of the node's own interfaces that the pool may give away all the same.
     pub allow_host_nics: Vec<String>,
+    /// Which nodes of VFIO containers get.
+    pub vfio: VfioNodes,
+    /// Whether containers get their nodes through CDI; `None` leaves it to the command line.
+    pub cdi: Option<bool>,
 }
 
 /// Facts by device.
@@ -158,6 +166,20 @@ pub fn load(bytes: &[u8], defaults: &Defaults) -> Result<Loaded, Problem> {
 }
 
 impl Config {
+    /// Whether any pool selects by RDMA, which sysfs alone does not always show.
+    pub fn asks_for_rdma(&self) -> bool {
+        self.objects().any(|object| object.rdma)
+    }
+
+    /// Whether any pool selects by DDP profile, which only devlink tells.
+    pub fn asks_for_ddp(&self) -> bool {
+        self.objects().any(|object| !object.ddp_profiles.is_empty())
+    }
+
+    fn objects(&self) -> impl Iterator<Item = &Object> {
+        self.pools.iter().flat_map(|pool| &pool.objects)
+    }
+
     fn has(&self, name: &ResourceName) -> bool {
         self.pools.iter().any(|pool| pool.name == *name)
     }

@@ -124,8 +124,8 @@ impl Daemon {
                 _ = devices.changed() => self.settle(&mut devices).await,
                 _ = config.changed() => {
                     self.settle(&mut config).await;
+                    // New pools may need facts that nobody asked for before.
                     self.load();
-                    continue;
                 }
                 _ = routes.changed() => {
                     self.settle(&mut routes).await;
@@ -223,9 +223,11 @@ impl Daemon {
     async fn observe(&mut self) {
         self.scanned = Instant::now();
         let (look, sysfs) = (Arc::clone(&self.look), self.shared.roots.sysfs.clone());
+        let (rdma, ddp) = (self.config.asks_for_rdma(), self.config.asks_for_ddp());
         let scan = move || {
             let network = look()?;
-            let node = node::scan(&sysfs, &network)?;
+            let mut devlink = node::Kernel::new(rdma, ddp);
+            let node = node::scan_asking(&sysfs, &network, &mut devlink)?;
             Ok((network, node))
         };
         let scanned: Result<(Network, Node), Error> = match tokio::task::spawn_blocking(scan).await

@@ -90,9 +90,11 @@ fn validate(options: &Options) -> anyhow::Result<ExitCode> {
 /// One line per function.
 fn explain(options: &Options) -> anyhow::Result<ExitCode> {
     let loaded = load(options)?;
-    let node = node::scan(
+    let config = &loaded.config;
+    let node = node::scan_asking(
         &Sysfs::new(&options.settings.sysfs_root),
         &Network::observe()?,
+        &mut node::Kernel::new(config.asks_for_rdma(), config.asks_for_ddp()),
     )?;
     let plan = plan(&loaded.config, &node);
     let verdicts = plan.verdicts.iter().zip(&node.functions);

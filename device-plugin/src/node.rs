@@ -1,5 +1,6 @@
 //! What the node has: one immutable value per scan, from which everything else is decided.
 
+mod devlink;
 mod id;
 mod network;
 mod scan;
@@ -10,23 +11,30 @@ use std::sync::Arc;
 
 use host::pci::PciAddress;
 
+pub use devlink::{Devlink, Kernel, Silent};
 pub use id::DeviceId;
 pub use network::Network;
-pub use scan::scan;
+pub use scan::{scan, scan_asking};
 
-/// All network functions of the node.
+use crate::config::DeviceType;
+
+/// All devices of the node that a pool may select.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Node {
-    /// Functions of PCI base class 02, ordered by address.
+    /// PCI functions of base class 02 and 12 by address, then sub-functions by name.
     pub functions: Vec<Arc<Function>>,
     /// What could not be read, one line each; the rest is not affected.
     pub skipped: Vec<String>,
 }
 
-/// One network function.
+/// One function: of PCI, or a sub-function, which has ids, driver and memory node of its PCI function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Function {
-    /// PCI address.
+    /// What the kubelet knows it as.
+    pub id: DeviceId,
+    /// What it is.
+    pub kind: DeviceType,
+    /// PCI address; of a sub-function, that of the function that it is part of.
     pub address: PciAddress,
     /// PCI vendor id.
     pub vendor: u16,
@@ -44,24 +52,41 @@ pub struct Function {
     pub interfaces: Vec<String>,
     /// Type of its interface, or of its PF's if it has none here (`ether`, `infiniband`).
     pub link_type: Option<String>,
-    /// The PF and the place there, if this is a VF.
+    /// The PF and the place there, if this is a VF or sub-function.
     pub parent: Option<Parent>,
+    /// Itself as its VFs would see it, if it can have VFs.
+    pub own: Option<Arc<PhysicalFunction>>,
     /// Number of VFs that it has.
     pub vfs: u32,
     /// Its interface that carries a default route of the node, itself or below a bond, bridge or VLAN.
     pub host_nic: Option<String>,
     /// RDMA devices visible in the host's namespace.
     pub rdma: Vec<String>,
+    /// It can do RDMA, though its RDMA device may be in a pod's namespace now (exclusive mode).
+    pub can_rdma: bool,
+    /// DDP profile that its NIC runs, if anybody asked.
+    pub ddp_profile: Option<String>,
+    /// Its vDPA device.
+    pub vdpa: Option<Vdpa>,
     /// Partition key 0 without the membership bit; only InfiniBand has one.
     pub p_key: Option<u16>,
 }
 
-/// Where a VF belongs.
+/// A vDPA device.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Vdpa {
+    /// Name on the vdpa bus.
+    pub name: String,
+    /// Driver there.
+    pub driver: Option<String>,
+}
+
+/// Where a VF or sub-function belongs.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Parent {
     /// The PF.
     pub pf: Arc<PhysicalFunction>,
-    /// The VF's index there; `None` if the PF does not list it.
+    /// The VF's index there, or the sub-function's number; `None` if the PF does not list it.
     pub index: Option<u32>,
 }
 
@@ -81,7 +106,7 @@ impl Node {
     pub fn function(&self, id: &DeviceId) -> Option<&Arc<Function>> {
         let found = self
             .functions
-            .binary_search_by(|function| function.id().cmp(id));
+            .binary_search_by(|function| function.id.cmp(id));
         found.ok().and_then(|place| self.functions.get(place))
     }
 }
@@ -89,6 +114,6 @@ impl Node {
 impl Function {
     /// What the kubelet knows it as.
     pub fn id(&self) -> DeviceId {
-        DeviceId::Pci(self.address)
+        self.id.clone()
     }
 }

@@ -12,7 +12,7 @@ use std::{collections::BTreeMap, fmt, sync::Arc};
 pub use refusal::Refusal;
 
 use crate::{
-    config::{Config, Pool, ResourceName},
+    config::{Config, Pool, ResourceName, VdpaType, VfioNodes},
     node::{DeviceId, Function, Node},
 };
 
@@ -43,8 +43,14 @@ pub struct Device {
     pub numa: Option<u32>,
     /// Containers get its RDMA devices, too.
     pub rdma: bool,
+    /// Containers get its vDPA device in place of the function.
+    pub vdpa: Option<VdpaType>,
     /// Containers get vhost-net and tun, too.
     pub vhost_net: bool,
+    /// Which nodes of VFIO containers get.
+    pub vfio: VfioNodes,
+    /// Whether nodes go through CDI; `None` leaves it to the command line.
+    pub cdi: Option<bool>,
     /// Facts from the configuration; `None` if the pool has none for any device.
     pub extra: Option<BTreeMap<String, String>>,
 }
@@ -104,6 +110,14 @@ pub fn plan(config: &Config, node: &Node) -> Plan {
 
 /// The function as the pool would offer it, if one of the pool's objects matches.
 fn offer(pool: &Pool, function: &Arc<Function>, verdict: &mut Verdict) -> Option<Device> {
+    if pool.device_type != function.kind {
+        let reason = Refusal::OtherKind {
+            found: function.kind,
+            wanted: pool.device_type,
+        };
+        verdict.refused.push((pool.name.clone(), 0, reason));
+        return None;
+    }
     for (place, object) in pool.objects.iter().enumerate() {
         if let Some(reason) = refusal::refusal(pool, object, function) {
             verdict.refused.push((pool.name.clone(), place, reason));
@@ -114,7 +128,10 @@ fn offer(pool: &Pool, function: &Arc<Function>, verdict: &mut Verdict) -> Option
             function: Arc::clone(function),
             numa: function.numa.filter(|_| pool.topology),
             rdma: object.rdma,
+            vdpa: object.vdpa,
             vhost_net: object.vhost_net,
+            vfio: pool.vfio,
+            cdi: pool.cdi,
             extra: pool
                 .additional_info
                 .as_ref()

@@ -2,7 +2,9 @@
 
 use std::path::{Path, PathBuf};
 
-use host::{error::Result, pci::PciAddress, sysfs::Sysfs};
+use host::{auxiliary, error::Result, sysfs::Sysfs};
+
+use crate::node::DeviceId;
 
 /// A character device and what programs know it as.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -21,13 +23,14 @@ const CLASSES: [(&str, &str); 4] = [
     ("infiniband_verbs", "uverbs"),
 ];
 
-/// RDMA devices of a function that are visible here.
-pub fn devices(sysfs: &Sysfs, function: PciAddress) -> Result<Vec<String>> {
-    Ok(sysfs
-        .function(function)
-        .child("infiniband")
-        .list()?
-        .unwrap_or_default())
+/// RDMA devices of a function or sub-function that are visible here.
+pub fn devices(sysfs: &Sysfs, id: &DeviceId) -> Result<Vec<String>> {
+    let entry = match id {
+        DeviceId::Pci(address) => sysfs.function(*address),
+        DeviceId::Auxiliary { .. } => auxiliary::device(sysfs, &id.to_string()),
+        DeviceId::Software(_) => return Ok(Vec::new()),
+    };
+    Ok(entry.child("infiniband").list()?.unwrap_or_default())
 }
 
 /// Character devices of one RDMA device, then the connection manager's if `dev` (`/dev`) has it.

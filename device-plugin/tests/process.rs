@@ -118,7 +118,7 @@ fn explain_gives_a_reason_for_every_function() {
         text.contains("0000:18:02.0: no pool; not intel.com/net (selector object 1): vendors does not match 8086\n"),
         "{text}"
     );
-    assert_eq!(text.lines().count(), 8);
+    assert_eq!(text.lines().count(), 9);
 }
 
 fn until(what: &str, mut condition: impl FnMut() -> bool) {

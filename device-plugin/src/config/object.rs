@@ -3,11 +3,12 @@
 use host::pci::PciAddress;
 
 use super::{
+    DeviceType, VdpaType,
     document::{Members, Node, Problem},
     range::{self, Functions},
 };
 
-/// Selectors of spec/device-plugin.md §1.5 for network functions. An empty list does not constrain.
+/// Selectors of spec/device-plugin.md §1.5; those that a pool's kind of device has nothing for are empty. An empty list does not constrain.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Object {
     /// PCI vendor ids.
@@ -26,10 +27,16 @@ pub struct Object {
     pub root_devices: Vec<Functions<PciAddress>>,
     /// Link types: `ether`, `infiniband`.
     pub link_types: Vec<String>,
+    /// DDP profiles, as firmware tells them.
+    pub ddp_profiles: Vec<String>,
     /// InfiniBand partition keys without the membership bit.
     pub p_keys: Vec<u16>,
     /// Only RDMA-capable functions; containers get the RDMA devices, too.
     pub rdma: bool,
+    /// Only functions with a vDPA device of that driver.
+    pub vdpa: Option<VdpaType>,
+    /// `pfNames` and `rootDevices` mean the PF itself, too; one that has VFs is never given away.
+    pub include_pfs: bool,
     /// No selector: containers get vhost-net and tun, too.
     pub vhost_net: bool,
 }
@@ -38,7 +45,11 @@ pub struct Object {
 pub const P_KEY: u16 = 0x7fff;
 
 /// Reads an object.
-pub(super) fn read(node: &Node<'_>, warnings: &mut Vec<Problem>) -> Result<Object, Problem> {
+pub(super) fn read(
+    node: &Node<'_>,
+    device_type: DeviceType,
+    warnings: &mut Vec<Problem>,
+) -> Result<Object, Problem> {
     if node.is_null() {
         return Err(node.problem("a selector object is null: write {} if every function is meant"));
     }
@@ -50,7 +61,7 @@ pub(super) fn read(node: &Node<'_>, warnings: &mut Vec<Problem>) -> Result<Objec
             .transpose()?
             .unwrap_or(false))
     };
-    let object = Object {
+    let mut object = Object {
         vendors: list(&members, "vendors", |text| hex(text, "a PCI id like 8086"))?,
         devices: list(&members, "devices", |text| hex(text, "a PCI id like 154c"))?,
         drivers: strings(&members, "drivers")?,
@@ -64,18 +75,27 @@ pub(super) fn read(node: &Node<'_>, warnings: &mut Vec<Problem>) -> Result<Objec
         p_keys: list(&members, "pKeys", |text| {
             Ok(hex(text, "a P_Key like 0x8001")? & P_KEY)
         })?,
+        ddp_profiles: strings(&members, "ddpProfiles")?,
         rdma: flag("isRdma")?,
+        vdpa: vdpa(&members)?,
+        include_pfs: flag("includePfs")?,
         vhost_net: flag("needVhostNet")?,
     };
-    vdpa(&members, object.rdma)?;
-    if let Some(node) = members
-        .get("ddpProfiles")
-        .filter(|node| !matches!(node.items(), Ok(items) if items.is_empty()))
-    {
-        strings(&members, "ddpProfiles")?;
-        return Err(node.problem(
-            "ddpProfiles is not supported by this version: select by driver or PF instead",
+    if object.rdma && object.vdpa.is_some() {
+        return Err(members.get("vdpaType").unwrap_or(node).problem(
+            "vdpaType and isRdma exclude each other: put them into two selector objects",
         ));
+    }
+    if device_type == DeviceType::AuxNetDevice {
+        aux_types(node, &members)?;
+    }
+    for key in device_type.without() {
+        if let Some(node) = members.get(key).filter(|_| object.clear(key)) {
+            warnings.push(node.problem(format!(
+                "{key} has no meaning for {}: it is ignored",
+                device_type.key()
+            )));
+        }
     }
     warn_of_repeated_parents(&members, &object, warnings);
     Ok(object)
@@ -124,17 +144,50 @@ pub(super) fn hex(text: &str, expected: &str) -> Result<u16, String> {
     number.ok_or_else(|| format!("{text:?} is not {expected}"))
 }
 
-fn vdpa(members: &Members<'_>, rdma: bool) -> Result<(), Problem> {
+impl Object {
+    /// Empties the selector of that key; whether it was in use. A switch that is off is not.
+    fn clear(&mut self, key: &str) -> bool {
+        fn taken<T: Default + PartialEq>(value: &mut T) -> bool {
+            std::mem::take(value) != T::default()
+        }
+        match key {
+            "pciAddresses" => taken(&mut self.addresses),
+            "acpiIndexes" => taken(&mut self.acpi_indexes),
+            "pfNames" => taken(&mut self.pf_names),
+            "rootDevices" => taken(&mut self.root_devices),
+            "linkTypes" => taken(&mut self.link_types),
+            "ddpProfiles" => taken(&mut self.ddp_profiles),
+            "pKeys" => taken(&mut self.p_keys),
+            "isRdma" => taken(&mut self.rdma),
+            "vdpaType" => taken(&mut self.vdpa),
+            "includePfs" => taken(&mut self.include_pfs),
+            "needVhostNet" => taken(&mut self.vhost_net),
+            _ => true,
+        }
+    }
+}
+
+/// Only sub-functions are for containers; the key is demanded all the same, as by the Go plugin.
+fn aux_types(object: &Node<'_>, members: &Members<'_>) -> Result<(), Problem> {
+    let node = members.get("auxTypes").unwrap_or(object);
+    let types = strings(members, "auxTypes")?;
+    if types.is_empty() {
+        return Err(node.problem("auxTypes is missing or empty: write [\"sf\"]"));
+    }
+    match types.iter().find(|kind| *kind != "sf") {
+        Some(kind) => Err(node.problem(format!("auxTypes {kind:?} is not served: write [\"sf\"]"))),
+        None => Ok(()),
+    }
+}
+
+fn vdpa(members: &Members<'_>) -> Result<Option<VdpaType>, Problem> {
     let Some(node) = members.get("vdpaType") else {
-        return Ok(());
+        return Ok(None);
     };
     match node.string()?.as_str() {
-        "" => Ok(()),
-        "vhost" | "virtio" if rdma => Err(node
-            .problem("vdpaType and isRdma exclude each other: put them into two selector objects")),
-        kind @ ("vhost" | "virtio") => Err(node.problem(format!(
-            "vdpaType {kind:?} is not supported by this version"
-        ))),
+        "" => Ok(None),
+        "vhost" => Ok(Some(VdpaType::Vhost)),
+        "virtio" => Ok(Some(VdpaType::Virtio)),
         kind => Err(node.problem(format!(
             "vdpaType {kind:?} is unknown: write vhost or virtio"
         ))),

@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::{
-    AdditionalInfo, Defaults, Object, Pool, ResourceName,
+    AdditionalInfo, Defaults, DeviceType, Object, Pool, ResourceName, VfioNodes,
     document::{Members, Node, Problem},
     object,
 };
@@ -28,7 +28,7 @@ pub(super) fn read(
     warnings: &mut Vec<Problem>,
 ) -> Result<Pool, Problem> {
     let members = node.members()?;
-    device_type(&members)?;
+    let device_type = device_type(&members)?;
     let flag = |key| {
         Ok(members
             .get(key)
@@ -38,28 +38,44 @@ pub(super) fn read(
     };
     Ok(Pool {
         name: name.clone(),
+        device_type,
         topology: !flag("excludeTopology")?,
-        objects: objects(node, &members, warnings)?,
+        objects: objects(node, &members, device_type, warnings)?,
         additional_info: members
             .get("additionalInfo")
             .map(additional_info)
             .transpose()?,
         allow_host_nics: object::strings(&members, "allowHostNics")?,
+        vfio: vfio(&members)?,
+        cdi: members.get("cdi").map(Node::boolean).transpose()?,
     })
 }
 
 /// The type's name matters in every letter, as in the program that this one replaces.
-fn device_type(members: &Members<'_>) -> Result<(), Problem> {
+fn device_type(members: &Members<'_>) -> Result<DeviceType, Problem> {
     let Some(node) = members.get("deviceType") else {
-        return Ok(());
+        return Ok(DeviceType::default());
     };
     match node.string()?.as_str() {
-        "" | "netDevice" => Ok(()),
-        kind @ ("accelerator" | "auxNetDevice") => Err(node.problem(format!(
-            "deviceType {kind:?} is not supported by this version: it serves netDevice"
-        ))),
+        "" | "netDevice" => Ok(DeviceType::NetDevice),
+        "accelerator" => Ok(DeviceType::Accelerator),
+        "auxNetDevice" => Ok(DeviceType::AuxNetDevice),
         kind => Err(node.problem(format!(
-            "deviceType {kind:?} is unknown: write \"netDevice\" (its letters' case matters)"
+            "deviceType {kind:?} is unknown: write netDevice, accelerator or auxNetDevice (the letters' case matters)"
+        ))),
+    }
+}
+
+fn vfio(members: &Members<'_>) -> Result<VfioNodes, Problem> {
+    let Some(node) = members.get("vfioMode") else {
+        return Ok(VfioNodes::default());
+    };
+    match node.string()?.as_str() {
+        "group" => Ok(VfioNodes::Group),
+        "cdev" => Ok(VfioNodes::Cdev),
+        "both" => Ok(VfioNodes::Both),
+        other => Err(node.problem(format!(
+            "vfioMode {other:?} is unknown: write group, cdev or both"
         ))),
     }
 }
@@ -67,6 +83,7 @@ fn device_type(members: &Members<'_>) -> Result<(), Problem> {
 fn objects(
     pool: &Node<'_>,
     members: &Members<'_>,
+    device_type: DeviceType,
     warnings: &mut Vec<Problem>,
 ) -> Result<Vec<Object>, Problem> {
     let Some(node) = members.get("selectors") else {
@@ -75,7 +92,7 @@ fn objects(
         );
     };
     if !node.is_list() {
-        return Ok(vec![object::read(node, warnings)?]);
+        return Ok(vec![object::read(node, device_type, warnings)?]);
     }
     let items = node.items()?;
     if items.is_empty() {
@@ -85,7 +102,7 @@ fn objects(
     }
     items
         .iter()
-        .map(|item| object::read(item, warnings))
+        .map(|item| object::read(item, device_type, warnings))
         .collect()
 }
 

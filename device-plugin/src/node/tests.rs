@@ -8,6 +8,10 @@ use host::{
 
 use super::*;
 
+mod devlink;
+mod parts;
+mod readers;
+
 /// A link as netlink tells it.
 pub(crate) fn link(index: u32, name: &str) -> Link {
     Link {
@@ -43,7 +47,7 @@ pub(crate) fn f1() -> Node {
 pub(crate) fn set_aside(fake: &FakeSysfs, address: &str) {
     let (from, to) = (
         format!("bus/pci/devices/{address}"),
-        format!("gone-{address}"),
+        format!("gone-{}", address.replace('/', "-")),
     );
     fake.remove(&to);
     host::file::rename(&fake.root().join(from), &fake.root().join(to)).unwrap();
@@ -56,7 +60,7 @@ pub(crate) fn addresses(node: &Node) -> Vec<String> {
         .collect()
 }
 
-fn function(node: &Node, address: &str) -> Arc<Function> {
+pub(crate) fn function(node: &Node, address: &str) -> Arc<Function> {
     Arc::clone(node.function(&address.parse().unwrap()).unwrap())
 }
 
@@ -70,7 +74,7 @@ fn d1_an_empty_bus_has_no_functions_and_is_no_error() {
 }
 
 #[test]
-fn only_network_controllers_are_seen() {
+fn only_network_controllers_and_accelerators_are_seen() {
     assert_eq!(
         addresses(&f1()),
         [
@@ -81,7 +85,8 @@ fn only_network_controllers_are_seen() {
             "0000:18:02.2",
             "0000:af:00.0",
             "0000:af:00.2",
-            "0000:af:00.3"
+            "0000:af:00.3",
+            "0000:b1:00.0"
         ]
     );
 }
@@ -102,7 +107,7 @@ fn s1_a_physfn_that_is_a_file_drops_that_function_only() {
     fake.remove("bus/pci/devices/0000:18:02.0/physfn");
     fake.file("bus/pci/devices/0000:18:02.0/physfn", "");
     let node = scan(&fake.sysfs(), &f1_network()).unwrap();
-    assert_eq!(node.functions.len(), 7);
+    assert_eq!(node.functions.len(), 8);
     assert_eq!(node.skipped.len(), 1);
     assert!(
         node.skipped[0].contains("0000:18:02.0/physfn"),
@@ -174,7 +179,7 @@ fn s12_a_net_of_the_pf_that_is_a_file_costs_the_name_only() {
 }
 
 #[test]
-fn s13_and_s14_the_name_of_a_pf_is_its_physical_port() {
+fn s14_and_s13_the_name_of_a_pf_is_its_physical_port() {
     let node = observe(
         "pci 0000:01:00.0{15b3:1017, 0200, drv=mlx5_core, net=[en7f0pf0sf0, p0, pf0vf0], vfs=8/1, virtfn 0=0000:01:00.2, port p0=p0, switch p0=1a, port pf0vf0=pf0vf0, port en7f0pf0sf0=pf0sf0}
          pci 0000:01:00.2{15b3:1018, 0200, drv=mlx5_core, pf=0000:01:00.0}
@@ -222,7 +227,7 @@ fn s18_one_entry_without_ids_does_not_hide_the_others() {
     fake.remove("bus/pci/devices/0000:18:02.0/vendor");
     fake.directory("bus/pci/devices/junk");
     let node = scan(&fake.sysfs(), &f1_network()).unwrap();
-    assert_eq!(node.functions.len(), 7);
+    assert_eq!(node.functions.len(), 8);
     assert_eq!(node.skipped.len(), 2);
 }
 

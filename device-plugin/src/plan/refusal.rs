@@ -2,13 +2,21 @@
 //! spec/device-plugin.md §1.5.
 
 use crate::{
-    config::{Functions, Object, Pool},
+    config::{DeviceType, Functions, Object, Pool},
     node::Function,
 };
 
 /// The first reason found.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub enum Refusal {
+    /// The pool's `deviceType` is another.
+    #[error("it is {}, the pool takes {}", found.words(), wanted.key())]
+    OtherKind {
+        /// What it is.
+        found: DeviceType,
+        /// What the pool takes.
+        wanted: DeviceType,
+    },
     /// A function without a driver may get one at any moment; it is offered then.
     #[error("it has no driver")]
     NoDriver,
@@ -33,10 +41,13 @@ pub(super) fn refusal(pool: &Pool, object: &Object, function: &Function) -> Opti
     let Some(driver) = &function.driver else {
         return Some(Refusal::NoDriver);
     };
-    if function.vfs > 0 {
+    // An accelerator is given away beside its VFs, and a sub-function is not its PF.
+    let is_net = function.kind == DeviceType::NetDevice;
+    if is_net && function.vfs > 0 {
         return Some(Refusal::HasVfs(function.vfs));
     }
     if let Some(interface) = &function.host_nic
+        && is_net
         && !allowed(pool, function)
     {
         return Some(Refusal::HostNic(interface.clone()));
@@ -54,8 +65,12 @@ fn allowed(pool: &Pool, function: &Function) -> bool {
 /// Key of the first selector that does not hold, and what the function has instead.
 fn unmatched(object: &Object, function: &Function, driver: &str) -> Option<(&'static str, String)> {
     let or_none = |text: Option<&String>| text.map_or("none", String::as_str).to_owned();
-    let parent = function.parent.as_ref();
-    let index = parent.and_then(|parent| parent.index);
+    let itself = object
+        .include_pfs
+        .then_some(function.own.as_ref())
+        .flatten();
+    let pf = function.parent.as_ref().map(|parent| &parent.pf).or(itself);
+    let index = function.parent.as_ref().and_then(|parent| parent.index);
     let place = |name: String| index.map_or(name.clone(), |index| format!("{name}#{index}"));
     if !one_of(&object.vendors, &function.vendor) {
         return Some(("vendors", format!("{:04x}", function.vendor)));
@@ -73,12 +88,12 @@ fn unmatched(object: &Object, function: &Function, driver: &str) -> Option<(&'st
     if !one_of(&object.acpi_indexes, &acpi_index) {
         return Some(("acpiIndexes", format!("{acpi_index:?}")));
     }
-    let names = parent.map_or(&[][..], |parent| &parent.pf.names);
+    let names = pf.map_or(&[][..], |pf| &pf.names);
     let is_parent = |wanted: &String| names.iter().any(|name| same_name(name, wanted));
     if !within(&object.pf_names, index, is_parent) {
         return Some(("pfNames", place(or_none(names.first()))));
     }
-    let root = parent.map(|parent| parent.pf.address);
+    let root = pf.map(|pf| pf.address);
     if !within(&object.root_devices, index, |wanted| Some(*wanted) == root) {
         return Some((
             "rootDevices",
@@ -89,6 +104,14 @@ fn unmatched(object: &Object, function: &Function, driver: &str) -> Option<(&'st
     if !one_of(&object.link_types, &link_type) {
         return Some(("linkTypes", or_none(function.link_type.as_ref())));
     }
+    if !object.ddp_profiles.is_empty()
+        && !function
+            .ddp_profile
+            .as_ref()
+            .is_some_and(|profile| object.ddp_profiles.contains(profile))
+    {
+        return Some(("ddpProfiles", or_none(function.ddp_profile.as_ref())));
+    }
     if !object.p_keys.is_empty()
         && !function
             .p_key
@@ -97,8 +120,16 @@ fn unmatched(object: &Object, function: &Function, driver: &str) -> Option<(&'st
         let found = function.p_key.map(|key| format!("{key:#06x}"));
         return Some(("pKeys", or_none(found.as_ref())));
     }
-    if object.rdma && function.rdma.is_empty() {
+    if object.rdma && !function.can_rdma {
         return Some(("isRdma", "a function without an RDMA device".to_owned()));
+    }
+    if let Some(wanted) = object.vdpa {
+        let found = match &function.vdpa {
+            None => "a function without a vDPA device".to_owned(),
+            Some(device) if device.driver.as_deref() == Some(wanted.driver()) => return None,
+            Some(device) => format!("{} on {}", or_none(device.driver.as_ref()), device.name),
+        };
+        return Some(("vdpaType", found));
     }
     None
 }

@@ -8,6 +8,7 @@ use host::{
 use super::*;
 
 mod facts;
+mod kinds;
 use crate::{
     config::{Defaults, load},
     node::{

@@ -20,10 +20,10 @@ fn show(node: &Node<'_>) -> String {
         Value::Number => "number".to_owned(),
         Value::Text(text) | Value::Plain(text) => format!("{text:?}"),
         Value::List(items) => items.iter().map(|item| show(item) + ";").collect(),
-        Value::Object(members) => members
-            .iter()
-            .map(|(key, value)| format!("{key}={},", show(value)))
-            .collect(),
+        Value::Object(members) => {
+            let show = |(key, value): &(String, Node<'_>)| [key, "=", &show(value), ","].concat();
+            members.iter().map(show).collect()
+        }
     }
 }
 
