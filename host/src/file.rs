@@ -9,13 +9,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
-use crate::error::{Error, Result};
+use crate::error::{Error, Kind, Result};
 
 /// Mode of state files.
 pub const PRIVATE: u32 = 0o600;
@@ -110,6 +111,17 @@ pub fn list(directory: &Path) -> Result<Vec<String>> {
     Ok(names)
 }
 
+/// Does work on a file whose directory may be missing: it is made, with [`PRIVATE_DIR`], when the work says so.
+pub fn with_dir<T>(directory: &Path, mut work: impl FnMut() -> Result<T>) -> Result<T> {
+    match work() {
+        Err(error) if error.kind() == Kind::NotFound => {
+            create_dir(directory, PRIVATE_DIR)?;
+            work()
+        }
+        done => done,
+    }
+}
+
 /// Makes a directory and its missing parents, all new ones with `mode`. An existing one keeps its mode.
 pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     let result = DirBuilder::new().recursive(true).mode(mode).create(path);
@@ -148,6 +160,7 @@ pub fn remove_temporary(directory: &Path, age: Duration) -> Result<usize> {
 
 fn create_temporary(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
     static COUNTER: AtomicU32 = AtomicU32::new(0);
+    static PROCESS: LazyLock<u32> = LazyLock::new(std::process::id);
     let Some(name) = path.file_name() else {
         return Err(Error::file(
             "write",
@@ -160,7 +173,7 @@ fn create_temporary(path: &Path, mode: u32) -> Result<(File, PathBuf)> {
         let name = format!(
             ".{}.{}-{number}{TEMPORARY}",
             name.to_string_lossy(),
-            std::process::id()
+            *PROCESS
         );
         let temporary = path.with_file_name(name);
         match OpenOptions::new()
@@ -186,9 +199,11 @@ fn fill(
 ) -> Result<()> {
     let failed = |error| Error::file("write", path, error);
     file.write_all(contents).map_err(failed)?;
-    // The mode given to open is cut by the umask.
-    let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
-    file.set_permissions(permissions).map_err(failed)?;
+    // The mode given to open is cut by the umask. A private mode has nothing that a sane umask takes.
+    if mode & 0o077 != 0 {
+        let permissions = std::os::unix::fs::PermissionsExt::from_mode(mode);
+        file.set_permissions(permissions).map_err(failed)?;
+    }
     if durability == Durability::PowerCut {
         file.sync_data()
             .map_err(|error| Error::file("sync", path, error))?;

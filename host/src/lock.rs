@@ -48,13 +48,11 @@ impl Lock {
 }
 
 fn acquire(path: &Path, side: Side, within: Duration) -> Result<Lock> {
-    if let Some(directory) = path.parent() {
-        file::create_dir(directory, file::PRIVATE_DIR)?;
-    }
+    let directory = path.parent().unwrap_or(Path::new("."));
     let start = Instant::now();
     let mut pause = Duration::from_millis(1);
     loop {
-        let file = open(path)?;
+        let file = file::with_dir(directory, || open(path))?;
         match attempt(&file, path, side)? {
             Attempt::Taken => {
                 return Ok(Lock {

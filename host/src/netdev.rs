@@ -28,16 +28,14 @@ pub fn names(sysfs: &Sysfs, function: PciAddress) -> Result<Vec<String>> {
 /// The PF's own interface: the one whose physical port name is `p<N>`, else one that is not named as the
 /// representor of a VF or sub-function, else none. Needs no devlink and no privilege.
 pub fn uplink(sysfs: &Sysfs, pf: PciAddress) -> Result<Option<String>> {
-    let net = sysfs.function(pf).child("net");
-    let mut candidates = Vec::new();
-    for name in names(sysfs, pf)? {
-        match port_name(&net.child(&name))? {
-            Some(port) if is_physical(&port) => return Ok(Some(name)),
-            Some(port) if is_representor(&port) => {}
-            _ => candidates.push(name),
-        }
-    }
-    Ok(candidates.into_iter().next())
+    Ok(ports(sysfs, pf)?.into_uplink())
+}
+
+/// [`uplink`] and [`is_switchdev`] with one look at sysfs.
+pub fn uplink_and_mode(sysfs: &Sysfs, pf: PciAddress) -> Result<(Option<String>, bool)> {
+    let ports = ports(sysfs, pf)?;
+    let switchdev = ports.are_switchdev(sysfs, pf)?;
+    Ok((ports.into_uplink(), switchdev))
 }
 
 /// Interface of the PF that a VF belongs to; `None` if the function is no VF or the PF shows no interface.
@@ -51,20 +49,7 @@ pub fn pf_name(sysfs: &Sysfs, vf: PciAddress) -> Result<Option<String>> {
 /// Whether the PF's embedded switch is in switchdev mode: a VF or sub-function representor exists, or the uplink has
 /// both a switch id and a physical port name.
 pub fn is_switchdev(sysfs: &Sysfs, pf: PciAddress) -> Result<bool> {
-    let net = sysfs.function(pf).child("net");
-    for name in names(sysfs, pf)? {
-        let interface = net.child(&name);
-        let Some(port) = port_name(&interface)? else {
-            continue;
-        };
-        let switch = interface
-            .read_optional("phys_switch_id")?
-            .is_some_and(|id| !id.is_empty());
-        if is_representor(&port) || (switch && is_physical(&port)) {
-            return Ok(true);
-        }
-    }
-    Ok(false)
+    ports(sysfs, pf)?.are_switchdev(sysfs, pf)
 }
 
 /// Whether the interface is operationally up. `unknown` counts as up, because drivers that do not track it say that.
@@ -74,6 +59,48 @@ pub fn is_up(sysfs: &Sysfs, interface: &str) -> Result<bool> {
         .child(interface)
         .read("operstate")?;
     Ok(matches!(state.as_str(), "up" | "unknown"))
+}
+
+/// Interfaces of a PF with their physical port names.
+struct Ports(Vec<(String, Option<String>)>);
+
+fn ports(sysfs: &Sysfs, pf: PciAddress) -> Result<Ports> {
+    let net = sysfs.function(pf).child("net");
+    let named = names(sysfs, pf)?.into_iter().map(|name| {
+        let port = port_name(&net.child(&name))?;
+        Ok((name, port))
+    });
+    named.collect::<Result<_>>().map(Ports)
+}
+
+impl Ports {
+    fn into_uplink(self) -> Option<String> {
+        let mut others = None;
+        for (name, port) in self.0 {
+            match port {
+                Some(port) if is_physical(&port) => return Some(name),
+                Some(port) if is_representor(&port) => {}
+                _ => others = others.or(Some(name)),
+            }
+        }
+        others
+    }
+
+    fn are_switchdev(&self, sysfs: &Sysfs, pf: PciAddress) -> Result<bool> {
+        for (name, port) in &self.0 {
+            let Some(port) = port else { continue };
+            if is_representor(port) || (is_physical(port) && has_switch(sysfs, pf, name)?) {
+                return Ok(true);
+            }
+        }
+        Ok(false)
+    }
+}
+
+fn has_switch(sysfs: &Sysfs, pf: PciAddress, name: &str) -> Result<bool> {
+    let interface = sysfs.function(pf).child("net").child(name);
+    let id = interface.read_optional("phys_switch_id")?;
+    Ok(id.is_some_and(|id| !id.is_empty()))
 }
 
 fn port_name(interface: &Entry) -> Result<Option<String>> {

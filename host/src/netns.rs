@@ -84,6 +84,10 @@ impl NetNs {
 
     /// Identity of the namespace itself, whatever its path leads to by now.
     pub fn identity(&self) -> Result<Identity> {
+        self.identified(self.run(cookie::read)??)
+    }
+
+    fn identified(&self, cookie: Option<u64>) -> Result<Identity> {
         let metadata = self
             .file
             .metadata()
@@ -91,13 +95,19 @@ impl NetNs {
         Ok(Identity {
             device: metadata.dev(),
             inode: metadata.ino(),
-            cookie: self.run(cookie::read)??,
+            cookie,
         })
     }
 
     /// A netlink socket that belongs to this namespace and may be used from any thread.
     pub fn netlink(&self) -> Result<Netlink> {
         self.run(Netlink::open)?
+    }
+
+    /// [`NetNs::netlink`] and [`NetNs::identity`] at the cost of one thread.
+    pub fn netlink_and_identity(&self) -> Result<(Netlink, Identity)> {
+        let (netlink, cookie) = self.run(|| (Netlink::open(), cookie::read()))?;
+        Ok((netlink?, self.identified(cookie?)?))
     }
 
     /// A socket that tells of changes in this namespace.

@@ -55,6 +55,13 @@ impl Function {
     }
 }
 
+impl PciAddress {
+    /// Bus, device and function as one number, as they are on the bus.
+    pub fn routing_id(self) -> u32 {
+        u32::from(self.bus) << 8 | u32::from(self.device) << 3 | u32::from(self.function)
+    }
+}
+
 impl fmt::Display for PciAddress {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(

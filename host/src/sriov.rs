@@ -73,13 +73,34 @@ pub fn vf_of(sysfs: &Sysfs, pf: PciAddress, index: u32) -> Result<PciAddress> {
 
 /// Index of a VF on its PF; `None` if the function is no VF or its PF does not list it.
 pub fn vf_index(sysfs: &Sysfs, vf: PciAddress) -> Result<Option<u32>> {
-    let Some(pf) = pf_of(sysfs, vf)? else {
-        return Ok(None);
-    };
+    match pf_of(sysfs, vf)? {
+        Some(pf) => vf_index_on(sysfs, pf, vf),
+        None => Ok(None),
+    }
+}
+
+/// Index of a VF on this PF; `None` if the PF does not list it. VFs lie at equal distances on the bus (PCIe SR-IOV, VF
+/// stride), so three links tell it on a PF with hundreds; where they do not, all are read.
+pub fn vf_index_on(sysfs: &Sysfs, pf: PciAddress, vf: PciAddress) -> Result<Option<u32>> {
+    if let Some(index) = guess(sysfs, pf, vf)
+        && vf_of(sysfs, pf, index).is_ok_and(|address| address == vf)
+    {
+        return Ok(Some(index));
+    }
     Ok(vfs(sysfs, pf)?
         .into_iter()
         .find(|entry| entry.address == vf)
         .map(|entry| entry.index))
+}
+
+fn guess(sysfs: &Sysfs, pf: PciAddress, vf: PciAddress) -> Option<u32> {
+    let first = vf_of(sysfs, pf, 0).ok()?;
+    if first == vf {
+        return Some(0);
+    }
+    let second = vf_of(sysfs, pf, 1).ok()?;
+    let from_first = |vf: PciAddress| vf.routing_id().checked_sub(first.routing_id());
+    from_first(vf)?.checked_div(from_first(second)?)
 }
 
 /// Whether the kernel binds new VFs to their default driver (`sriov_drivers_autoprobe`, kernel 4.12).

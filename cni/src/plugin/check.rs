@@ -113,7 +113,8 @@ fn environment(error: &InvalidName) -> Error {
 }
 
 fn read(stdin: &mut dyn Read) -> Result<Vec<u8>, Error> {
-    let mut bytes = Vec::new();
+    // A network configuration is a few hundred bytes; without room they are read in small pieces.
+    let mut bytes = Vec::with_capacity(4096);
     stdin.read_to_end(&mut bytes).map_err(|error| {
         Error::new(
             code::IO,

@@ -152,3 +152,15 @@ fn writers_at_the_same_time_leave_one_complete_file() {
     });
     assert_eq!(all_names(directory.path()).unwrap(), ["record"]);
 }
+
+#[test]
+fn a_missing_directory_is_made_when_it_is_needed() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("state/ledger");
+    let path = directory.join("record");
+    let put = || write(&path, b"one", PRIVATE, Durability::Process);
+    with_dir(&directory, put).unwrap();
+    assert_eq!(read(&path).unwrap().as_deref(), Some(&b"one"[..]));
+    assert_eq!(mode(&directory), 0o700);
+    with_dir(&directory, put).unwrap();
+}

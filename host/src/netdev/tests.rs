@@ -145,3 +145,25 @@ fn each_interface_tells_whether_it_is_up() {
     assert!(up("a") && !up("b") && up("c"));
     assert!(is_up(&fake.sysfs(), "gone").is_err());
 }
+
+#[test]
+fn uplink_and_mode_are_what_each_question_alone_says() {
+    for items in ["net=[a,b]", "net=[]", "net=[ens1f0]"] {
+        let fake = pf(items);
+        for name in ["a", "b"] {
+            fake.file(
+                format!("bus/pci/devices/{PF}/net/{name}/phys_port_name"),
+                if name == "a" { "pf0vf1" } else { "p0" },
+            );
+        }
+        let sysfs = fake.sysfs();
+        assert_eq!(
+            uplink_and_mode(&sysfs, at(PF)).unwrap(),
+            (
+                uplink(&sysfs, at(PF)).unwrap(),
+                is_switchdev(&sysfs, at(PF)).unwrap()
+            ),
+            "{items}"
+        );
+    }
+}

@@ -20,6 +20,9 @@ const NLM_F_CAPPED: u16 = 0x100;
 const NLM_F_ACK_TLVS: u16 = 0x200;
 const NLMSGERR_ATTR_MSG: u16 = 1;
 const ERROR_AND_HEADER: usize = 4 + 16;
+/// Room for the largest message: a list of VFs, whose attribute has a length of 16 bits, and the link around it. Lists in
+/// several messages come in parts of 32 KiB.
+const LARGEST_MESSAGE: usize = 80 << 10;
 /// A dump that changes while it is read is read again this often.
 const DUMP_TRIES: usize = 16;
 
@@ -27,6 +30,7 @@ const DUMP_TRIES: usize = 16;
 pub(super) struct Transport {
     pub(super) socket: Socket,
     sequence: u32,
+    datagram: Vec<u8>,
 }
 
 /// A message of the kernel.
@@ -82,6 +86,7 @@ impl Transport {
         Ok(Self {
             socket,
             sequence: 0,
+            datagram: Vec::with_capacity(LARGEST_MESSAGE),
         })
     }
 
@@ -170,15 +175,22 @@ impl Transport {
 
     /// The next datagram's messages that answer the last request.
     fn receive(&mut self) -> std::result::Result<Vec<Message>, Failure> {
-        let datagram = loop {
-            match self.socket.recv_from_full() {
+        loop {
+            self.datagram.clear();
+            let received = self
+                .socket
+                .recv_from(&mut self.datagram, nix::libc::MSG_TRUNC);
+            match received {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
                 Err(error) => return Err(error.into()),
                 Ok((_, sender)) if sender.port_number() != 0 => {}
-                Ok((datagram, _)) => break datagram,
+                Ok((length, _)) if length > self.datagram.len() => {
+                    return Err(Failure::Garbled(format!("a message of {length} bytes")));
+                }
+                Ok(_) => break,
             }
-        };
-        let mut messages = split(&datagram)?;
+        }
+        let mut messages = split(&self.datagram)?;
         messages.retain(|message| message.sequence == self.sequence);
         Ok(messages)
     }

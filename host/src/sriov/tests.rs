@@ -173,3 +173,28 @@ fn a_vf_is_found_by_its_index() {
     assert_eq!(error.to_string(), "0000:18:00.0: it has no vf 9");
     assert_eq!(error.kind(), Kind::NotFound);
 }
+
+#[test]
+fn the_index_is_found_whether_vfs_lie_at_equal_distances_or_not() {
+    // igb: every second function, and over the end of a device.
+    let even = FakeSysfs::parse("pci 0000:01:00.0{8086:10c9, 0200, vfs=7/0}");
+    let addresses = ["10.0", "10.2", "10.4", "10.6", "11.0", "11.2", "11.4"];
+    let odd = FakeSysfs::parse("pci 0000:01:00.0{8086:10c9, 0200, vfs=7/0}");
+    let scattered = ["10.0", "10.2", "1f.7", "10.1", "02.0"];
+    let pf = at("0000:01:00.0");
+    for (fake, addresses) in [(&even, &addresses[..]), (&odd, &scattered[..])] {
+        for (index, address) in addresses.iter().enumerate() {
+            let link = format!("bus/pci/devices/{pf}/virtfn{index}");
+            fake.link(link, format!("../0000:01:{address}"));
+        }
+        for (index, address) in addresses.iter().enumerate() {
+            let vf = at(&format!("0000:01:{address}"));
+            assert_eq!(
+                vf_index_on(&fake.sysfs(), pf, vf).unwrap(),
+                u32::try_from(index).ok()
+            );
+        }
+        let absent = vf_index_on(&fake.sysfs(), pf, at("0000:01:12.0")).unwrap();
+        assert_eq!(absent, None);
+    }
+}
