@@ -92,7 +92,9 @@ pub fn observe(sysfs: &Sysfs, network: &Network, node: &Node) -> Result<Vec<Func
         .into_iter()
         .collect();
     let mut vfs: BTreeMap<PciAddress, BTreeMap<u32, Bound>> = BTreeMap::new();
-    for function in &node.functions {
+    // Sub-functions are nobody's VFs.
+    let pci = || node.functions.iter().filter(|one| one.id().pci().is_some());
+    for function in pci() {
         let Some((parent, index)) = function
             .parent
             .as_ref()
@@ -103,8 +105,8 @@ pub fn observe(sysfs: &Sysfs, network: &Network, node: &Node) -> Result<Vec<Func
         let bound = bound(sysfs, function, function.interfaces.first());
         vfs.entry(parent).or_default().insert(index, bound);
     }
-    let functions = node.functions.iter().filter(|one| one.parent.is_none());
-    Ok(functions
+    Ok(pci()
+        .filter(|one| one.parent.is_none())
         .map(|function| {
             let vfs = vfs.remove(&function.address).unwrap_or_default();
             one(sysfs, network, function, vfs, &drivers)
