@@ -73,8 +73,8 @@ fn carry_out(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<
         }
         Step::ToHost(properties) => {
             let pod = pod(subject)?;
-            let link = present(node, subject, Place::Pod(pod), step)?;
-            let moved = node.to_host(pod, link.index, &properties.link_change());
+            let index = known(node, subject, Place::Pod(pod), step)?;
+            let moved = node.to_host(pod, index, &properties.link_change());
             moved.map_err(|source| netdev_error(subject, step, source))?;
             present(node, subject, Place::Host, step)?;
         }
@@ -88,18 +88,27 @@ fn carry_out(node: &mut dyn Node, subject: &Subject<'_>, step: &Step) -> Result<
             drop_alt_names(node, subject, Place::Pod(pod(subject)?), step, names)?;
         }
         Step::AddAltNames(names) => {
-            let link = present(node, subject, Place::Host, step)?;
+            let index = known(node, subject, Place::Host, step)?;
             let names: Vec<_> = names.iter().map(String::as_str).collect();
-            let added = node.add_alt_names(Place::Host, link.index, &names);
+            let added = node.add_alt_names(Place::Host, index, &names);
             added.map_err(|source| netdev_error(subject, step, source))?;
         }
         Step::Sysctls {
+            name,
             announce,
             detection,
-        } => sysctls(node, subject, step, *announce, *detection)?,
+        } => sysctls(node, pod(subject)?, name, *announce, *detection)?,
         Step::Allocate | Step::Advertise | Step::Addresses | Step::Commit | Step::Announce => {}
     }
     Ok(Lesson::None)
+}
+
+/// Index of the VF's interface where it was seen last; what is done with it is read back.
+fn known(node: &mut dyn Node, subject: &Subject<'_>, place: Place<'_>, step: &Step) -> Result<u32> {
+    match node.last_index(place, subject.vf) {
+        Some(index) => Ok(index),
+        None => present(node, subject, place, step).map(|link| link.index),
+    }
 }
 
 /// The VF's interface where it must be.
@@ -137,12 +146,12 @@ fn patiently<T>(
 
 fn try_own_address(node: &mut dyn Node, subject: &Subject<'_>, mac: MacAddress) -> Result<Lesson> {
     let step = Step::TryOwnAddress(mac);
-    let link = present(node, subject, Place::Host, &step)?;
+    let index = known(node, subject, Place::Host, &step)?;
     let change = LinkChange {
         address: Some(mac),
         ..LinkChange::default()
     };
-    match patiently(node, |node| node.change(Place::Host, link.index, &change)) {
+    match patiently(node, |node| node.change(Place::Host, index, &change)) {
         Ok(()) => Ok(Lesson::Pinned(false)),
         Err(error) if is_refusal(&error) => Ok(Lesson::Pinned(true)),
         Err(error) => Err(netdev_error(subject, &step, error)),
@@ -206,8 +215,8 @@ fn to_pod(
     properties: &Properties,
 ) -> Result<()> {
     let pod = pod(subject)?;
-    let link = present(node, subject, Place::Host, step)?;
-    match node.to_pod(link.index, pod, &properties.link_change()) {
+    let index = known(node, subject, Place::Host, step)?;
+    match node.to_pod(index, pod, &properties.link_change()) {
         Ok(()) => {}
         Err(error) if error.kind() == Kind::Exists => {
             return Err(Error::NameTaken {
@@ -239,23 +248,21 @@ fn drop_alt_names(
     step: &Step,
     names: &[String],
 ) -> Result<()> {
-    let link = present(node, subject, place, step)?;
+    let index = known(node, subject, place, step)?;
     let names: Vec<_> = names.iter().map(String::as_str).collect();
-    let dropped = node.delete_alt_names(place, link.index, &names);
+    let dropped = node.delete_alt_names(place, index, &names);
     dropped.map_err(|source| netdev_error(subject, step, source))
 }
 
 /// Missing sysctls (no IPv6, an old kernel) are no failure.
 fn sysctls(
     node: &mut dyn Node,
-    subject: &Subject<'_>,
-    step: &Step,
+    pod: &Path,
+    name: &str,
     announce: bool,
     detection: Detection,
 ) -> Result<()> {
-    let pod = Place::Pod(pod(subject)?);
-    let name = present(node, subject, pod, step)?.name;
-    let key = |family, key| ["net", family, "conf", name.as_str(), key];
+    let key = |family, key| ["net", family, "conf", name, key];
     let arp = (key("ipv4", "arp_notify"), "1");
     let ndisc = (key("ipv6", "ndisc_notify"), "1");
     let detection = match detection {
@@ -282,7 +289,7 @@ fn sysctls(
     if settings.is_empty() {
         return Ok(());
     }
-    let _outcomes = node.set_sysctls(pod, &settings)?;
+    let _outcomes = node.set_sysctls(Place::Pod(pod), &settings)?;
     Ok(())
 }
 
@@ -293,9 +300,9 @@ fn change(
     step: &Step,
     wanted: &Properties,
 ) -> Result<()> {
-    let link = present(node, subject, place, step)?;
+    let index = known(node, subject, place, step)?;
     let change = wanted.link_change();
-    patiently(node, |node| node.change(place, link.index, &change))
+    patiently(node, |node| node.change(place, index, &change))
         .map_err(|source| netdev_error(subject, step, source))?;
     let now = present(node, subject, place, step)?;
     verify(subject, step, wanted, &now)

@@ -4,6 +4,7 @@ pub mod add;
 pub mod check;
 pub mod del;
 pub mod gc;
+pub mod recover;
 pub mod status;
 
 mod claim;
@@ -69,11 +70,12 @@ impl<'a> Context<'a> {
     }
 
     pub(crate) fn lock(&self, vf: PciAddress, within: std::time::Duration) -> Result<Lock> {
-        crash::around(Point::Lock, || self.files.lock(vf, within))
-            .map_err(|source| match source.kind() {
+        crash::around(Point::Lock, || self.files.lock(vf, within)).map_err(|source| {
+            match source.kind() {
                 host::error::Kind::Deadline => Error::Locked { vf, source },
                 _ => Error::State(source),
-            })
+            }
+        })
     }
 
     /// The record of an attachment: ours, or made from the Go plugin's cache.

@@ -58,10 +58,11 @@ impl GoFiles {
             return Ok(());
         };
         let netns = owner.netns.as_os_str().as_encoded_bytes();
-        file::create_dir(&self.state.join("pci"), file::PRIVATE_DIR)?;
         let path = self.pci(record.vf);
         crash::around(Point::GoOwner, || {
-            file::write(&path, netns, file::PRIVATE, Durability::Process)
+            file::with_dir(&self.state.join("pci"), || {
+                file::write(&path, netns, file::PRIVATE, Durability::Process)
+            })
         })
     }
 
@@ -81,9 +82,9 @@ impl GoFiles {
         Ok(Some(record))
     }
 
-    /// Attachments that the Go plugin noted for a VF.
-    pub fn records_of(&self, vf: PciAddress) -> Result<Vec<Record>> {
-        let mut records = Vec::new();
+    /// Every attachment that has a cache.
+    pub fn attachments(&self) -> Result<Vec<Attachment>> {
+        let mut attachments = Vec::new();
         for name in file::list(&self.state)? {
             // Neither part of the name excludes the hyphen; interface names rarely have one.
             let Some((container_id, ifname)) = name.rsplit_once('-') else {
@@ -93,9 +94,26 @@ impl GoFiles {
                 container_id: container_id.to_owned(),
                 ifname: ifname.to_owned(),
             };
+            if self.record(&attachment)?.is_some() {
+                attachments.push(attachment);
+            }
+        }
+        Ok(attachments)
+    }
+
+    /// Attachments that the Go plugin noted for a VF.
+    pub fn records_of(&self, vf: PciAddress) -> Result<Vec<Record>> {
+        let mut records = Vec::new();
+        for attachment in self.attachments()? {
             records.extend(self.record(&attachment)?.filter(|record| record.vf == vf));
         }
         Ok(records)
+    }
+
+    /// Every VF that has a file.
+    pub fn vfs(&self) -> Result<Vec<PciAddress>> {
+        let names = file::list(&self.state.join("pci"))?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
     /// Removes an attachment's cache, and the VF's file if it names the same namespace or one that nobody else has.

@@ -17,7 +17,7 @@ pub(crate) use armed::reached;
 #[cfg(any(test, feature = "crash-points"))]
 pub use armed::{Unknown, arm};
 #[cfg(any(test, feature = "crash-points"))]
-pub use list::{Device, Listed, list};
+pub use list::{Listed, list};
 
 /// Enum and list from one text, so that none can be in one and not in the other.
 macro_rules! named {
@@ -57,6 +57,18 @@ named! {
         Gc = "gc",
         /// `sriov recover`.
         Recover = "recover",
+    }
+}
+
+named! {
+    /// What is handed out.
+    Device {
+        /// A VF as a network interface.
+        Kernel = "kernel",
+        /// A VF for a program in user space.
+        Userspace = "userspace",
+        /// A software slot.
+        Fallback = "fallback",
     }
 }
 
@@ -218,7 +230,7 @@ fn point_of(_: Point, _: Moment) {}
 
 /// What the points passed from now on belong to, until the value is dropped.
 #[cfg(any(test, feature = "crash-points"))]
-pub(crate) use armed::{Scope, scope};
+pub(crate) use armed::scope;
 
 /// Nothing, without the feature.
 #[cfg(not(any(test, feature = "crash-points")))]

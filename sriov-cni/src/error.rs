@@ -157,6 +157,14 @@ pub enum Error {
         /// What it said.
         failure: cni::Error,
     },
+    /// The Go plugin gave the addresses and kept no configuration to release them with.
+    #[error(
+        "addresses of IPAM plugin {plugin} are left: their configuration is known to the runtime only, which releases them by DEL"
+    )]
+    IpamUnknown {
+        /// Type of the plugin.
+        plugin: String,
+    },
     /// An error of the protocol library.
     #[error("{0}")]
     Protocol(cni::Error),
@@ -208,7 +216,9 @@ impl Error {
             Self::Unreadable(Unreadable::Version(_)) => code::INCOMPATIBLE_VERSION,
             Self::Unreadable(_) | Self::Invalid(_) => code::INVALID_CONFIG,
             Self::Vf { code, .. } => *code,
-            Self::InUse { .. } | Self::Locked { .. } => code::TRY_AGAIN_LATER,
+            Self::InUse { .. } | Self::Locked { .. } | Self::IpamUnknown { .. } => {
+                code::TRY_AGAIN_LATER
+            }
             Self::Netns { .. } => code::INVALID_NETNS,
             Self::Reset { .. } => own_code::DRIVER,
             Self::Attribute { .. } | Self::NotApplied { .. } => own_code::ATTRIBUTE,
@@ -231,9 +241,10 @@ impl Error {
             Self::InUse { .. } | Self::Locked { .. } => Some("VFInUse"),
             Self::NameTaken { .. } => Some("InterfaceExists"),
             Self::Attribute { .. } | Self::NotApplied { .. } => Some("VFConfigUnsupported"),
-            Self::Ipam { .. } | Self::IpamResult { .. } | Self::Address { .. } => {
-                Some("IPAMFailed")
-            }
+            Self::Ipam { .. }
+            | Self::IpamUnknown { .. }
+            | Self::IpamResult { .. }
+            | Self::Address { .. } => Some("IPAMFailed"),
             Self::Several { first, .. } => first.reason(),
             _ => None,
         }

@@ -259,6 +259,9 @@ impl Machine {
             .map(|spot| self.names_in(spot))
             .unwrap_or_default();
         let link = self.link.as_mut().unwrap();
+        if change.up == Some(true) && !link.up {
+            self.control.open(INDEX);
+        }
         if let Some(name) = change.name {
             let name = if name == "dev%d" { "dev0" } else { name };
             if taken.iter().any(|other| other == name)

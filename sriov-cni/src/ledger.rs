@@ -105,13 +105,31 @@ impl Ledger {
         Ok(records)
     }
 
+    /// Every attachment that has a file, readable or not.
+    pub fn attachments(&self) -> Result<Vec<Attachment>> {
+        let names = file::list(&self.records)?;
+        Ok(names.iter().filter_map(|name| parse_key(name)).collect())
+    }
+
+    /// Every VF that has a file, whatever is in it.
+    pub fn vfs(&self) -> Result<Vec<PciAddress>> {
+        let names = file::list(&self.vfs)?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
+    /// The attachment has a file, readable or not.
+    pub fn has(&self, attachment: &Attachment) -> Result<bool> {
+        Ok(!matches!(self.get(attachment)?, Entry::Absent))
+    }
+
     /// Enters a new record and makes it the VF's.
     pub fn enter(&self, record: &Record) -> Result<()> {
-        self.create()?;
         let key = key(&record.attachment);
         let vf = self.vfs.join(record.vf.to_string());
         crash::around(Point::VfFile, || {
-            file::write(&vf, key.as_bytes(), file::PRIVATE, Durability::Process)
+            file::with_dir(&self.vfs, || {
+                file::write(&vf, key.as_bytes(), file::PRIVATE, Durability::Process)
+            })
         })?;
         self.update(record)
     }

@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod addresses;
+pub mod admin;
 pub mod announce;
 pub mod apply;
 pub mod command;

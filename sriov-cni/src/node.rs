@@ -6,7 +6,7 @@
 pub mod kernel;
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use host::error::Result;
@@ -102,8 +102,17 @@ pub trait Node {
     /// Opens a namespace and tells who it is; `None` if the path leads to no namespace (any more).
     fn namespace(&mut self, path: &Path) -> Result<Option<Identity>>;
 
+    /// Paths of the namespaces that have names on this node.
+    fn namespaces(&mut self) -> Result<Vec<PathBuf>>;
+
     /// The interface of a VF in a namespace.
     fn netdev(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>>;
+
+    /// Index of the VF's interface in a namespace, if that is where [`Node::netdev`] saw it last, so that it need not be
+    /// asked for before each of several changes.
+    fn last_index(&self, _place: Place<'_>, _vf: PciAddress) -> Option<u32> {
+        None
+    }
 
     /// Waits until the VF has an interface on the host, at most `within`.
     fn await_netdev(&mut self, vf: PciAddress, within: Duration) -> Result<Option<Link>>;

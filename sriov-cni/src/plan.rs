@@ -93,6 +93,7 @@ pub fn plan(config: &Config, observed: &Observed, ifname: &str) -> Result<Plan> 
             steps.push(Step::DropAltNames(dropped));
         }
         let sysctls = Step::Sysctls {
+            name: ifname.to_owned(),
             announce: config.announce,
             detection: config.ipv6_dad,
         };

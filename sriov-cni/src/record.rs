@@ -142,6 +142,9 @@ pub struct Ipam {
     /// `CNI_ARGS` of its ADD.
     #[serde(default)]
     pub args: String,
+    /// `CNI_PATH` of its ADD; empty if it is not known.
+    #[serde(default)]
+    pub path: String,
 }
 
 impl From<&Link> for Netdev {

@@ -13,6 +13,8 @@ pub struct Site {
     pub state: PathBuf,
     /// Directories in which `logFile` may be.
     pub log_directories: Vec<PathBuf>,
+    /// Where IPAM plugins are, where neither the caller nor the record says so.
+    pub programs: Vec<PathBuf>,
     /// How long ADD waits for a VF's lock. A runtime may hold locks of its own meanwhile (design §2), so it is short.
     pub add_lock: Duration,
     /// How long DEL waits for a VF's lock.
@@ -31,6 +33,9 @@ impl Site {
         Self {
             state: state.as_ref().to_path_buf(),
             log_directories: vec![PathBuf::from("/var/log")],
+            programs: ["/opt/cni/bin", "/usr/libexec/cni", "/usr/lib/cni"]
+                .map(PathBuf::from)
+                .to_vec(),
             add_lock: Duration::from_secs(1),
             del_lock: Duration::from_secs(5),
             comes_back: Duration::from_secs(5),

@@ -31,6 +31,8 @@ pub enum Step {
     ToPod(Properties),
     /// What the pod's kernel does by itself with the interface.
     Sysctls {
+        /// Its name in the pod.
+        name: String,
         /// Tell the neighbours when the interface's address changes.
         announce: bool,
         /// How IPv6 detects duplicates of addresses, the kernel's own included.
@@ -140,7 +142,7 @@ impl fmt::Display for Step {
             Self::DropAltNames(names) | Self::DropAltNamesInPod(names) => {
                 write!(f, "remove alternative names {} of", names.join(", "))
             }
-            Self::ToPod(properties) => write!(f, "move to the pod{properties}"),
+            Self::ToPod(properties) => write!(f, "give the pod, with{properties},"),
             Self::Sysctls { .. } => f.write_str("set sysctls of"),
             Self::Up => f.write_str("set up"),
             Self::Allocate => f.write_str("allocate addresses for"),

@@ -4,6 +4,7 @@
 //! Undo goes in rounds: observe, plan, apply, until the plan is empty. An empty plan is the proof that the VF is
 //! restored, because it was made from what was read back. What cannot be read back is in [`Progress`].
 
+use host::mac::MacAddress;
 use host::netlink::vf::{VfAttribute, VfState};
 
 use crate::node::Function;
@@ -184,20 +185,32 @@ fn addresses(record: &Record, observed: &Observed, progress: Progress) -> Vec<St
     let is_changed = before
         .zip(observed.attributes.as_ref())
         .is_none_or(|(before, now)| before.mac != now.mac);
-    if record.pf_address().is_some() && by_interface && is_changed && !progress.cleared {
-        steps.push(Step::ClearPfAddress);
-    }
-    if let Some((original, (_, now))) = record
+    let own = record
         .original
         .netdev
         .as_ref()
         .zip(observed.netdev.as_ref())
-        && let Some(address) = original.address
-        && now.address != Some(address)
-    {
-        steps.push(Step::OwnAddress(address));
+        .filter(|(original, (_, now))| now.address != original.address)
+        .and_then(|(original, _)| original.address);
+    let is_apart = pinned_apart(record).is_some();
+    let in_the_way = record.pf_address().is_some() && by_interface && is_changed;
+    if (in_the_way || (own.is_some() && is_apart)) && !progress.cleared {
+        steps.push(Step::ClearPfAddress);
     }
+    // A PF that does not take its address back gives it to the interface at each start anyway.
+    steps.extend(
+        own.filter(|_| !(is_apart && progress.clear_refused))
+            .map(Step::OwnAddress),
+    );
     steps
+}
+
+/// The PF's address, if it was set there by an administrator and the interface had another one (K2). The VF's driver
+/// takes it at the next start, and may then not give it up.
+fn pinned_apart(record: &Record) -> Option<MacAddress> {
+    let by_pf = record.original.attributes.as_ref()?.mac;
+    let own = record.original.netdev.as_ref()?.address?;
+    (!by_pf.is_zero() && by_pf != own).then_some(by_pf)
 }
 
 /// Attributes that ADD set and that are not what they were.
@@ -253,7 +266,11 @@ fn pf_address(
     now: &VfState,
     progress: Progress,
     own_is_back: bool,
-) -> Option<host::mac::MacAddress> {
+) -> Option<MacAddress> {
+    if let Some(by_pf) = pinned_apart(record) {
+        let is_wanted = own_is_back || progress.clear_refused;
+        return (is_wanted && now.mac != by_pf).then_some(by_pf);
+    }
     let set = record.pf_address()?;
     if before.mac.is_zero() {
         // The driver takes no zero: better the VF's own address than one that another pod may get.

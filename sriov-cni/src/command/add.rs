@@ -150,6 +150,7 @@ impl Context<'_> {
                 r#type: kind,
                 config: String::from_utf8(self.call.stdin.clone()).ok(),
                 args: self.call.args_text.clone(),
+                path: self.call.env.get("CNI_PATH").unwrap_or_default().to_owned(),
             }),
         }
     }

@@ -76,7 +76,7 @@ impl Context<'_> {
     }
 
     /// The record's owner exists: not another boot, and its path leads to the very same namespace.
-    fn is_alive(&mut self, record: &Record) -> Result<bool> {
+    pub(super) fn is_alive(&mut self, record: &Record) -> Result<bool> {
         // What DEL left to be finished has no owner any more.
         if record.phase >= Phase::Releasing {
             return Ok(false);

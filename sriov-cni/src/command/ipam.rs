@@ -35,6 +35,11 @@ impl Context<'_> {
         let Some(ipam) = &record.ipam else {
             return Ok(());
         };
+        if ipam.config.is_none() && self.call.name != record.network {
+            return Err(Error::IpamUnknown {
+                plugin: ipam.r#type.clone(),
+            });
+        }
         let call = self.call_for(record, ipam.config.as_deref());
         deallocate(&call, self.site)
     }
@@ -58,8 +63,13 @@ impl Context<'_> {
                 .map(|owner| owner.netns.display().to_string());
             call.netns = netns.unwrap_or_default();
             call.env.set("CNI_NETNS", &call.netns);
-            let args = record.ipam.as_ref().map_or("", |ipam| ipam.args.as_str());
-            call.env.set("CNI_ARGS", args);
+            if let Some(ipam) = &record.ipam {
+                call.env.set("CNI_ARGS", &ipam.args);
+                if !ipam.path.is_empty() {
+                    call.env.set("CNI_PATH", &ipam.path);
+                    call.path = std::env::split_paths(&ipam.path).collect();
+                }
+            }
         }
         call.env.set("CNI_COMMAND", Command::Del.as_str());
         call.env.set("CNI_CONTAINERID", &call.container_id);

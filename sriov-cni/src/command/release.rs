@@ -1,10 +1,11 @@
 //! Taking a VF back: undo, addresses, files. Shared by DEL, GC, the repair at ADD and ADD's rollback.
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use super::Context;
 use crate::error::{Error, Result};
+use crate::node::Place;
 use crate::record::{Phase, Record};
 use crate::restore::{self, Restored};
 
@@ -36,10 +37,8 @@ impl Context<'_> {
     }
 
     fn restore_vf(&mut self, record: &Record, within: Duration) -> Restored {
-        let also = (!self.call.netns.is_empty() && record.attachment == self.attachment())
-            .then(|| Path::new(&self.call.netns));
-        match restore::reachable(self.node, record, &self.boot, also) {
-            Ok(pod) => restore::restore(self.node, record, pod, within, &self.log),
+        match self.whereabouts(record) {
+            Ok(pod) => restore::restore(self.node, record, pod.as_deref(), within, &self.log),
             Err(error) => Restored {
                 errors: vec![error],
                 pending: Vec::new(),
@@ -47,9 +46,29 @@ impl Context<'_> {
         }
     }
 
+    /// Where the VF's interface is looked for besides the host: the record's namespace, or any that has a name and has
+    /// the interface, if it was carried away or its namespace has lost its path.
+    pub(super) fn whereabouts(&mut self, record: &Record) -> Result<Option<PathBuf>> {
+        let also = (!self.call.netns.is_empty() && record.attachment == self.attachment())
+            .then(|| Path::new(&self.call.netns));
+        if let Some(pod) = restore::reachable(self.node, record, &self.boot, also)? {
+            return Ok(Some(pod.to_path_buf()));
+        }
+        if record.original.netdev.is_none() || self.node.netdev(Place::Host, record.vf)?.is_some() {
+            return Ok(None);
+        }
+        for path in self.node.namespaces()? {
+            // Any of them may go at any time.
+            if let Ok(Some(_)) = self.node.netdev(Place::Pod(&path), record.vf) {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
+    }
+
     /// The VF is the record's: it was not given back, it is the same boot, and neither program gave the VF to another
     /// attachment since.
-    fn holds(&mut self, record: &Record) -> Result<bool> {
+    pub(super) fn holds(&mut self, record: &Record) -> Result<bool> {
         // No VF state outlives a boot, and somebody else may have the VF by now.
         let boot = record.owner.as_ref().and_then(|owner| owner.boot.as_ref());
         if record.phase == Phase::Released || boot.is_some_and(|boot| *boot != self.boot) {
@@ -124,9 +143,10 @@ impl Context<'_> {
         {
             return Ok(false);
         }
-        match &record.owner {
-            Some(owner) => Ok(self.node.namespace(&owner.netns)?.is_none()),
-            None => Ok(false),
-        }
+        // The Go plugin notes a VF and its attachment in one go.
+        let others = self.files.records_of(record.vf)?;
+        Ok(others
+            .iter()
+            .all(|other| other.attachment == record.attachment))
     }
 }

@@ -12,6 +12,8 @@ mod go;
 mod interface;
 mod ipam;
 mod mac;
+mod points;
+mod recover;
 mod refusals;
 mod reset;
 

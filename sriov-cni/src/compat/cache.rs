@@ -132,6 +132,7 @@ pub(super) fn read(bytes: &[u8], attachment: &Attachment) -> Option<Record> {
             r#type: cache.ipam.r#type,
             config: None,
             args: String::new(),
+            path: String::new(),
         }),
     })
 }

@@ -82,6 +82,17 @@ pub enum Unreadable {
 }
 
 impl Network {
+    /// No network, for what is done for all of them.
+    pub fn unnamed() -> Self {
+        Self {
+            name: String::new(),
+            version: Version::CURRENT,
+            ipam: None,
+            log_level: None,
+            log_file: None,
+        }
+    }
+
     /// Reads the keys that do not depend on the command.
     pub fn read(config: &Object) -> Result<Self, Unreadable> {
         let ipam: Option<Object> = config.typed_folded("ipam")?;

@@ -1,7 +1,7 @@
 //! The fake node's answers and changes, method by method as the kernel has them.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use host::error::Result;
@@ -47,6 +47,10 @@ impl Node for &mut Machine {
 
     fn namespace(&mut self, path: &Path) -> Result<Option<Identity>> {
         Ok(self.pods.get(path).map(|pod| pod.identity))
+    }
+
+    fn namespaces(&mut self) -> Result<Vec<PathBuf>> {
+        Ok(self.pods.keys().cloned().collect())
     }
 
     fn netdev(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>> {

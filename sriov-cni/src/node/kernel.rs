@@ -18,7 +18,7 @@ use host::pci::PciAddress;
 use host::sysfs::Sysfs;
 use ipnet::IpNet;
 
-use host::{boot, driver, netdev, sriov, sysctl};
+use host::{boot, driver, file, netdev, sriov, sysctl};
 
 use super::{Found, Function, Node, Place, Setting};
 
@@ -27,6 +27,7 @@ use super::{Found, Function, Node, Place, Setting};
 pub struct Kernel {
     sysfs: Sysfs,
     proc: PathBuf,
+    namespaces: PathBuf,
     host: Netlink,
     pods: BTreeMap<PathBuf, Pod>,
     /// Where an interface was seen last, so that it is asked for and not searched: VF, pod if not on the host, index.
@@ -41,11 +42,17 @@ struct Pod {
 }
 
 impl Kernel {
-    /// `sysfs` is where sysfs is mounted in the host's namespace, `proc` where procfs is.
-    pub fn new(sysfs: Sysfs, proc: impl Into<PathBuf>) -> Result<Self> {
+    /// `sysfs` is where sysfs is mounted in the host's namespace, `proc` where procfs is, `namespaces` where namespaces
+    /// are mounted by name.
+    pub fn new(
+        sysfs: Sysfs,
+        proc: impl Into<PathBuf>,
+        namespaces: impl Into<PathBuf>,
+    ) -> Result<Self> {
         Ok(Self {
             sysfs,
             proc: proc.into(),
+            namespaces: namespaces.into(),
             host: Netlink::open()?,
             pods: BTreeMap::new(),
             seen: None,
@@ -55,10 +62,11 @@ impl Kernel {
     fn pod(&mut self, path: &Path) -> Result<&mut Pod> {
         if !self.pods.contains_key(path) {
             let namespace = NetNs::open(path)?;
+            let (netlink, identity) = namespace.netlink_and_identity()?;
             let pod = Pod {
-                netlink: namespace.netlink()?,
-                identity: namespace.identity()?,
                 namespace,
+                netlink,
+                identity,
             };
             self.pods.insert(path.to_path_buf(), pod);
         }
@@ -115,23 +123,25 @@ impl Node for Kernel {
     }
 
     fn function(&mut self, vf: PciAddress) -> Result<Found> {
-        if !self.sysfs.function(vf).exists() {
-            return Ok(Found::Nothing);
-        }
         let Some(pf) = sriov::pf_of(&self.sysfs, vf)? else {
-            return Ok(Found::NoVf);
+            return Ok(if self.sysfs.function(vf).exists() {
+                Found::NoVf
+            } else {
+                Found::Nothing
+            });
         };
-        let Some(name) = netdev::uplink(&self.sysfs, pf)? else {
+        let (uplink, switchdev) = netdev::uplink_and_mode(&self.sysfs, pf)?;
+        let Some(name) = uplink else {
             return Ok(Found::NoPfInterface { pf });
         };
         let Some(link) = self.host.link_by_name(&name)? else {
             return Ok(Found::NoPfInterface { pf });
         };
-        let Some(index) = sriov::vf_index(&self.sysfs, vf)? else {
+        let Some(index) = sriov::vf_index_on(&self.sysfs, pf, vf)? else {
             return Ok(Found::NotListed { pf });
         };
         Ok(Found::Vf(Function {
-            switchdev: netdev::is_switchdev(&self.sysfs, pf)?,
+            switchdev,
             driver: driver::current(&self.sysfs, vf)?,
             pf_driver: driver::current(&self.sysfs, pf)?,
             pf: Pf {
@@ -163,6 +173,14 @@ impl Node for Kernel {
         }
     }
 
+    fn namespaces(&mut self) -> Result<Vec<PathBuf>> {
+        let names = file::list(&self.namespaces)?;
+        Ok(names
+            .iter()
+            .map(|name| self.namespaces.join(name))
+            .collect())
+    }
+
     fn netdev(&mut self, place: Place<'_>, vf: PciAddress) -> Result<Option<Link>> {
         let pod = match place {
             Place::Host => None,
@@ -182,6 +200,15 @@ impl Node for Kernel {
         let found = self.search(place, vf)?;
         self.seen = found.as_ref().map(|link| (vf, pod, link.index));
         Ok(found)
+    }
+
+    fn last_index(&self, place: Place<'_>, vf: PciAddress) -> Option<u32> {
+        let (seen, pod, index) = self.seen.as_ref()?;
+        let is_there = match place {
+            Place::Host => pod.is_none(),
+            Place::Pod(path) => pod.as_deref() == Some(path),
+        };
+        (is_there && *seen == vf).then_some(*index)
     }
 
     fn await_netdev(&mut self, vf: PciAddress, within: Duration) -> Result<Option<Link>> {

@@ -2,7 +2,7 @@
 //! attributes. The veth end is told by its alias, which survives moves, where a VF is told by its PCI device.
 
 use std::net::IpAddr;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use host::error::Result;
@@ -71,7 +71,7 @@ impl Lab {
             address: "0000:3b:00.0".parse().unwrap(),
         };
         Self {
-            kernel: Kernel::new(sysfs.sysfs(), "/proc").unwrap(),
+            kernel: Kernel::new(sysfs.sysfs(), "/proc", "/run/netns").unwrap(),
             pf: FakePf::new(pf, FakeDriver::full(), 2),
             _sysfs: sysfs,
             host,
@@ -131,6 +131,10 @@ impl Node for &mut Lab {
 
     fn namespace(&mut self, path: &Path) -> Result<Option<Identity>> {
         self.kernel.namespace(path)
+    }
+
+    fn namespaces(&mut self) -> Result<Vec<PathBuf>> {
+        self.kernel.namespaces()
     }
 
     fn link_by_name(&mut self, place: Place<'_>, name: &str) -> Result<Option<Link>> {

@@ -2,7 +2,7 @@
 
 use super::*;
 
-fn gc(world: &mut World, network: &str, valid: &Value) -> Result<(), Error> {
+pub(super) fn gc(world: &mut World, network: &str, valid: &Value) -> Result<(), Error> {
     let extra = json!({ "name": network, "cni.dev/valid-attachments": valid });
     let call = world.call(Command::Gc, "", "", &extra);
     super::super::gc::gc(&world.site, &mut (&mut world.machine), &call)

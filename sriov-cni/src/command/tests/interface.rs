@@ -63,7 +63,7 @@ fn an_mtu_that_the_driver_refuses_brings_the_interface_back() {
     assert_eq!(error.code(), 104);
     let told = text(&error);
     assert!(
-        told.starts_with("move to the pod name net1 mtu 1400 ")
+        told.starts_with("give the pod, with name net1 mtu 1400 ")
             && told.contains("invalid argument"),
         "{told}"
     );

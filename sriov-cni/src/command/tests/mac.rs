@@ -42,6 +42,27 @@ fn a_vf_that_an_administrator_had_pinned_is_pinned_again() {
     assert_eq!(world.machine.baseline(), before);
 }
 
+/// K2: the VF's driver takes the PF's address when the pod's interface is set up.
+#[test]
+fn an_interface_whose_pf_had_another_address_for_it_gets_its_own_back() {
+    for configuration in [json!({ "vlan": 100 }), json!({ "mac": WANTED })] {
+        let mut world = World::igb();
+        let pf = world.machine.pf();
+        let pinned = VfAttribute::Mac("02:00:00:00:00:99".parse().unwrap());
+        world.machine.control.set_vf(&pf, INDEX, &[pinned]).unwrap();
+        let before = world.machine.baseline();
+        let own = before.1.as_ref().unwrap().address;
+        assert_ne!(own, Some(before.0.mac));
+        for _ in 0..2 {
+            world.add("c1", NETNS, &configuration).unwrap();
+            assert_ne!(world.machine.baseline().1.unwrap().address, own);
+            world.del("c1", NETNS).unwrap();
+            assert_eq!(world.machine.baseline(), before, "{configuration}");
+            assert_eq!(world.leftovers(), [""; 0]);
+        }
+    }
+}
+
 #[test]
 fn a_driver_that_takes_no_zero_address_gets_the_vfs_own() {
     let mut world = World::with_pod(Machine::new(FakeDriver::silent()));
