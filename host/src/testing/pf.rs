@@ -68,6 +68,17 @@ impl FakePf {
         Ok(())
     }
 
+    /// The VF's interface is set up: a driver that marks addresses set through the PF starts with that address.
+    pub fn open(&mut self, id: u32) {
+        let marks = self.driver.marks_mac;
+        if let Ok(vf) = self.vf_mut(id)
+            && marks
+            && vf.mac_set_by_pf
+        {
+            vf.own_mac = vf.state.mac;
+        }
+    }
+
     /// The VF's PCI function is reset: a driver that shows a VF's present address forgets one that the VF had made up,
     /// and keeps one that was set through the PF.
     pub fn reset(&mut self, id: u32) {
