@@ -6,6 +6,7 @@ pub mod figures;
 pub mod honesty;
 pub mod leftovers;
 pub mod look;
+pub mod multus;
 pub mod sriov;
 pub mod sriov_crash;
 pub mod sriovdp;

@@ -3,7 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
-    os::unix::fs::{PermissionsExt, symlink},
+    os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -86,18 +86,7 @@ impl Node {
             &options.program("sriovdp"),
             &["--config-file", "/etc/pcidp/config.json"],
         )?;
-        let mut multus_daemon = Service::start_with(
-            &options.logs,
-            "multus-daemon",
-            &options.program("multus-daemon"),
-            &["--kubeconfig", &cluster.multus_kubeconfig.to_string_lossy()],
-            &[("MULTUS_NODE_NAME", NODE)],
-        )?;
-        multus_daemon
-            .wait_until(Duration::from_mins(1), "its socket is there", async || {
-                Path::new(MULTUS_SOCKET).exists()
-            })
-            .await?;
+        let multus_daemon = start_multus_daemon(options, &cluster).await?;
         Ok(Self {
             runtime: Runtime::connect().await?,
             hardware,
@@ -108,6 +97,32 @@ impl Node {
             _containerd: containerd,
         })
     }
+}
+
+/// Starts a planner and waits until it serves: until the socket is another one than before.
+///
+/// # Errors
+/// When it ends or does not serve in time, with the end of its log.
+pub async fn start_multus_daemon(options: &Options, cluster: &Cluster) -> Result<Service> {
+    let socket = || {
+        fs::symlink_metadata(MULTUS_SOCKET)
+            .map(|meta| meta.ino())
+            .ok()
+    };
+    let before = socket();
+    let mut daemon = Service::start_with(
+        &options.logs,
+        "multus-daemon",
+        &options.program("multus-daemon"),
+        &["--kubeconfig", &cluster.multus_kubeconfig.to_string_lossy()],
+        &[("MULTUS_NODE_NAME", NODE)],
+    )?;
+    daemon
+        .wait_until(Duration::from_mins(1), "its socket is there", async || {
+            socket().is_some_and(|now| Some(now) != before)
+        })
+        .await?;
+    Ok(daemon)
 }
 
 impl Options {

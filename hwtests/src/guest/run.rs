@@ -30,13 +30,15 @@ pub enum Story {
     Sriov,
     /// `sriovdp` on hardware that changes.
     Sriovdp,
+    /// multus installed, killed, upgraded and removed while pods live.
+    Multus,
 }
 
 impl Story {
     /// Whether the story needs a runtime, a cluster and our daemons; the others set up VFs and no more.
     fn needs_node(self) -> bool {
         match self {
-            Self::Demo | Self::BadInput | Self::Sriovdp => true,
+            Self::Demo | Self::BadInput | Self::Sriovdp | Self::Multus => true,
             Self::SriovCrash | Self::Sriov => false,
         }
     }
@@ -134,7 +136,7 @@ async fn on_machine(arguments: &Arguments, stories: &[Story], report: &mut Repor
         match story {
             Story::SriovCrash => scenario::sriov_crash::play(&machine, report).await?,
             Story::Sriov => scenario::sriov::play(&machine, report).await?,
-            Story::Demo | Story::BadInput | Story::Sriovdp => {}
+            Story::Demo | Story::BadInput | Story::Sriovdp | Story::Multus => {}
         }
     }
     Ok(())
@@ -170,6 +172,7 @@ async fn on_node(
         match story {
             Story::Demo => scenario::demo::play(&node, report).await?,
             Story::Sriovdp => scenario::sriovdp::play(&mut node, options, report).await?,
+            Story::Multus => scenario::multus::play(&mut node, options, report).await?,
             Story::SriovCrash | Story::Sriov => {}
             Story::BadInput => scenario::bad_input::play(&mut node, options, report).await?,
         }

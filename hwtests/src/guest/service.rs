@@ -112,11 +112,22 @@ impl Service {
         Ok((field("VmRSS:"), field("VmHWM:")))
     }
 
+    /// Kills the program as the kernel does when memory is short: it gets to know nothing.
+    ///
+    /// # Errors
+    /// When it cannot be waited for.
+    pub fn kill(&mut self) -> Result<()> {
+        // An error means that it ended meanwhile.
+        let _ = self.child.kill();
+        self.child.wait().context("wait for a killed service")?;
+        Ok(())
+    }
+
     /// Asks the program to end and waits for it, at most `limit`.
     ///
     /// # Errors
     /// When it is still there afterwards, with the end of its log.
-    pub async fn terminate(mut self, limit: Duration) -> Result<ExitStatus> {
+    pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
         let pid = i32::try_from(self.child.id()).context("a process id")?;
         kill(Pid::from_raw(pid), Signal::SIGTERM)
             .with_context(|| format!("terminate {}", self.name))?;

@@ -42,6 +42,8 @@ pub enum Suite {
     Sriov,
     /// `sriovdp` on hardware that changes.
     Sriovdp,
+    /// multus over its life on a node.
+    Multus,
 }
 
 /// What a suite counts.
@@ -73,6 +75,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 &mut counts,
             ),
             Suite::Sriovdp => play(arguments, &[Story::Sriovdp], None, &mut counts),
+            Suite::Multus => play(arguments, &[Story::Multus], None, &mut counts),
         }
         println!("\nsuite {suite:?}: {} s", began.elapsed().as_secs());
     }

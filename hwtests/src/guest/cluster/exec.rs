@@ -5,7 +5,7 @@ use std::{collections::HashMap, path::Path, time::Duration};
 use anyhow::{Context, Result, bail};
 use proto::cri::{
     ContainerFilter, ContainerStateValue, ExecSyncRequest, ListContainersRequest,
-    ListPodSandboxRequest, PodSandboxFilter, PodSandboxStatusRequest,
+    ListPodSandboxRequest, PodSandboxFilter, PodSandboxStatusRequest, StatusRequest,
     runtime_service_client::RuntimeServiceClient,
 };
 use serde_json::Value;
@@ -110,6 +110,25 @@ impl Runtime {
             .map(|container| container.id)
             .next()
             .with_context(|| format!("pod {pod} has no running container"))
+    }
+
+    /// Whether the runtime says that pods can be given a network.
+    ///
+    /// # Errors
+    /// When it does not answer.
+    pub async fn network_ready(&self) -> Result<bool> {
+        let answer = self
+            .client
+            .clone()
+            .status(StatusRequest { verbose: false })
+            .await
+            .context("ask the runtime for its status")?
+            .into_inner();
+        let conditions = answer.status.map(|status| status.conditions);
+        Ok(conditions
+            .unwrap_or_default()
+            .iter()
+            .any(|condition| condition.r#type == "NetworkReady" && condition.status))
     }
 
     /// Id of the pod's sandbox and the path of its network namespace.

@@ -63,7 +63,7 @@ pub(super) async fn two_pods_in_vlan_100(node: &Node) -> Result<String> {
 }
 
 /// What a pod's VF link is: it must belong to the VF that the kubelet gave, with the VLAN set on the PF.
-pub(super) async fn kernel_vf(node: &Node, pod: &str, name: &str, vlan: u64) -> Result<String> {
+pub(crate) async fn kernel_vf(node: &Node, pod: &str, name: &str, vlan: u64) -> Result<String> {
     let links = look::links(node, pod).await?;
     let link = links
         .get(name)
