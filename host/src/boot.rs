@@ -8,7 +8,7 @@ use crate::file;
 /// The kernel's random id of this boot. `proc` is where procfs is mounted, `/proc` on a node.
 pub fn boot_id(proc: &Path) -> Result<String> {
     let path = proc.join("sys/kernel/random/boot_id");
-    let text = file::read_text(&path)?.unwrap_or_default();
+    let text = file::read_page(&path)?.unwrap_or_default();
     let id = text.trim();
     if id.is_empty() {
         return Err(Error::Value {

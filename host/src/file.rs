@@ -6,7 +6,7 @@
 )]
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
-use std::io::{self, Write};
+use std::io::{self, Read, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
@@ -60,6 +60,19 @@ pub fn read(path: &Path) -> Result<Option<Vec<u8>>> {
 /// Text of a file; `None` if it does not exist. Not UTF-8 is an error.
 pub fn read_text(path: &Path) -> Result<Option<String>> {
     absent_as_none(fs::read_to_string(path)).map_err(|error| Error::file("read", path, error))
+}
+
+/// Text of a file that fits into one page and is told in one piece, as those of procfs are; `None` if it does not exist.
+pub fn read_page(path: &Path) -> Result<Option<String>> {
+    let failed = |error| Error::file("read", path, error);
+    let Some(mut file) = absent_as_none(File::open(path)).map_err(failed)? else {
+        return Ok(None);
+    };
+    let mut page = vec![0; 4096];
+    let length = file.read(&mut page).map_err(failed)?;
+    page.truncate(length);
+    let text = String::from_utf8(page).map_err(|_| failed(io::ErrorKind::InvalidData.into()))?;
+    Ok(Some(text))
 }
 
 /// Writes `record` as JSON with mode 0600.

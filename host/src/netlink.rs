@@ -20,6 +20,7 @@ pub mod vf;
 pub mod watch;
 
 use std::fmt;
+use std::os::fd::{AsFd, BorrowedFd};
 
 use crate::error::Result;
 use transport::Transport;
@@ -35,6 +36,12 @@ impl Netlink {
         Ok(Self {
             transport: Transport::open()?,
         })
+    }
+}
+
+impl AsFd for Netlink {
+    fn as_fd(&self) -> BorrowedFd<'_> {
+        self.transport.socket.as_fd()
     }
 }
 

@@ -106,8 +106,9 @@ impl NetNs {
 
     /// [`NetNs::netlink`] and [`NetNs::identity`] at the cost of one thread.
     pub fn netlink_and_identity(&self) -> Result<(Netlink, Identity)> {
-        let (netlink, cookie) = self.run(|| (Netlink::open(), cookie::read()))?;
-        Ok((netlink?, self.identified(cookie?)?))
+        let netlink = self.netlink()?;
+        let identity = self.identified(cookie::of(&netlink)?)?;
+        Ok((netlink, identity))
     }
 
     /// A socket that tells of changes in this namespace.

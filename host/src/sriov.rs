@@ -82,9 +82,9 @@ pub fn vf_index(sysfs: &Sysfs, vf: PciAddress) -> Result<Option<u32>> {
 /// Index of a VF on this PF; `None` if the PF does not list it. VFs lie at equal distances on the bus (PCIe SR-IOV, VF
 /// stride), so three links tell it on a PF with hundreds; where they do not, all are read.
 pub fn vf_index_on(sysfs: &Sysfs, pf: PciAddress, vf: PciAddress) -> Result<Option<u32>> {
-    if let Some(index) = guess(sysfs, pf, vf)
-        && vf_of(sysfs, pf, index).is_ok_and(|address| address == vf)
-    {
+    let is_there =
+        |index: &u32| *index < 2 || vf_of(sysfs, pf, *index).is_ok_and(|address| address == vf);
+    if let Some(index) = guess(sysfs, pf, vf).filter(is_there) {
         return Ok(Some(index));
     }
     Ok(vfs(sysfs, pf)?
@@ -93,14 +93,19 @@ pub fn vf_index_on(sysfs: &Sysfs, pf: PciAddress, vf: PciAddress) -> Result<Opti
         .map(|entry| entry.index))
 }
 
+/// 0 and 1 are certain, others are to be looked at.
 fn guess(sysfs: &Sysfs, pf: PciAddress, vf: PciAddress) -> Option<u32> {
     let first = vf_of(sysfs, pf, 0).ok()?;
     if first == vf {
         return Some(0);
     }
     let second = vf_of(sysfs, pf, 1).ok()?;
+    if second == vf {
+        return Some(1);
+    }
     let from_first = |vf: PciAddress| vf.routing_id().checked_sub(first.routing_id());
-    from_first(vf)?.checked_div(from_first(second)?)
+    let guess = from_first(vf)?.checked_div(from_first(second)?)?;
+    (guess > 1).then_some(guess)
 }
 
 /// Whether the kernel binds new VFs to their default driver (`sriov_drivers_autoprobe`, kernel 4.12).

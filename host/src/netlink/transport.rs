@@ -74,9 +74,8 @@ impl Transport {
     fn of(protocol: isize) -> Result<Self> {
         let open = || {
             let socket = Socket::new(protocol)?;
-            // Both are only for better messages; kernels before 4.12 do not have them.
+            // Only for better messages; kernels before 4.12 do not have it.
             let _ = socket.set_ext_ack(true);
-            let _ = socket.set_cap_ack(true);
             // Binds as well.
             socket.connect(&SocketAddr::new(0, 0))?;
             Ok(socket)

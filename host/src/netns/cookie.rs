@@ -1,4 +1,6 @@
-//! The kernel's cookie of the calling thread's network namespace.
+//! The kernel's cookie of a network namespace.
+
+use std::os::fd::AsFd;
 
 use nix::sys::socket::{AddressFamily, SockFlag, SockType, getsockopt, socket};
 use nix::{errno::Errno, getsockopt_impl, libc, sockopt_impl};
@@ -14,19 +16,24 @@ sockopt_impl!(
     u64
 );
 
-/// The cookie; `None` on kernels that do not have it.
+const STEP: &str = "read the cookie of a network namespace";
+
+/// The cookie of the calling thread's namespace; `None` on kernels that do not have it.
 pub(super) fn read() -> Result<Option<u64>> {
-    let step = "read the cookie of a network namespace";
     let any = socket(
         AddressFamily::Netlink,
         SockType::Raw,
         SockFlag::SOCK_CLOEXEC,
         None,
     );
-    let any = any.map_err(|errno| Error::kernel(step, errno))?;
-    match getsockopt(&any, NetnsCookie) {
+    of(&any.map_err(|errno| Error::kernel(STEP, errno))?)
+}
+
+/// The cookie of a socket's namespace; `None` on kernels that do not have it.
+pub(super) fn of(socket: &impl AsFd) -> Result<Option<u64>> {
+    match getsockopt(socket, NetnsCookie) {
         Ok(cookie) => Ok(Some(cookie)),
         Err(Errno::ENOPROTOOPT) => Ok(None),
-        Err(errno) => Err(Error::kernel(step, errno)),
+        Err(errno) => Err(Error::kernel(STEP, errno)),
     }
 }
