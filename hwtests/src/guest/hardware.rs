@@ -120,6 +120,27 @@ impl Hardware {
         fs::write(device.join("reset"), "1").with_context(|| format!("reset VF {vf}"))
     }
 
+    /// PCI address behind an interface of the host.
+    ///
+    /// # Errors
+    /// When there is no such interface, or no device behind it.
+    pub fn address_of(interface: &str) -> Result<String> {
+        basename(&Path::new("/sys/class/net").join(interface).join("device"))
+    }
+
+    /// Gives a VF back to the driver that the kernel chooses for it.
+    ///
+    /// # Errors
+    /// When a write is refused.
+    pub fn bind_default(vf: &str) -> Result<()> {
+        let device = Path::new(PCI).join(vf);
+        fs::write(device.join("driver_override"), "\n").context("clear driver_override")?;
+        if device.join("driver").exists() {
+            fs::write(device.join("driver/unbind"), vf).context("unbind")?;
+        }
+        fs::write("/sys/bus/pci/drivers_probe", vf).context("probe")
+    }
+
     /// The state of every VF by PCI address.
     ///
     /// # Errors

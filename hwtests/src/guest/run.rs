@@ -148,6 +148,9 @@ async fn on_node(
     options: &Options,
     report: &mut Reporter,
 ) -> Result<()> {
+    if scenario::sriovdp::waits_for_reboot() {
+        return scenario::sriovdp::after_reboot(options, report).await;
+    }
     report.head("containerd", &containerd::version()?)?;
     let mut node = None;
     report

@@ -184,7 +184,7 @@ async fn effective_capabilities(node: &Node) -> Result<&'static str> {
 }
 
 /// Sends for some seconds and returns how many packets testpmd says it sent.
-async fn testpmd(node: &Node, vf: &str, peer: &str) -> Result<u64> {
+pub(crate) async fn testpmd(node: &Node, vf: &str, peer: &str) -> Result<u64> {
     let line = format!(
         "(sleep 5; echo) | /usr/bin/dpdk-testpmd -l 0-1 --in-memory --iova-mode=va --no-telemetry -a {vf} \
          -- --auto-start --forward-mode=txonly --eth-peer=0,{peer} --total-num-mbufs=4096"
