@@ -2,9 +2,10 @@
 //!
 //! A session ends when the socket's file is gone (a kubelet wipes its directory when it starts), the
 //! kubelet has a new socket, it refused the pool, or it stopped following the list. A new session has
-//! a new socket, which is what a kubelet in watcher mode notices.
+//! a new socket, which is what a kubelet in watcher mode notices. If another process serves the pool at
+//! its path, this one stands by until that one ends: of two generations the later serves.
 
-use std::{sync::Arc, time::Duration};
+use std::{path::Path, sync::Arc, time::Duration};
 
 use proto::{
     deviceplugin::{DevicePluginOptions, device_plugin_server::DevicePluginServer},
@@ -27,6 +28,12 @@ use crate::{config::ResourceName, failure, inventory::Listing};
 
 /// Longest pause between two tries.
 const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Within this time a process that lives takes a connection.
+const ANSWER: Duration = Duration::from_secs(1);
+/// Far more than passes between the removal of a socket's file and the next one at its path.
+const REPLACING: Duration = Duration::from_millis(20);
+/// How often a process that took the pool over is looked at.
+const STAND_BY: Duration = Duration::from_secs(5);
 
 /// What a pool's tasks know.
 #[derive(Debug)]
@@ -46,6 +53,8 @@ enum End {
     Restarted(&'static str),
     /// Begin again after a pause.
     Failed(String),
+    /// Another process serves the pool at the same path: begin again when it does not any more.
+    Replaced,
 }
 
 /// A running session.
@@ -72,6 +81,13 @@ pub(super) async fn run(context: Arc<Context>) {
             End::Stop => return,
             End::Restarted(reason) => {
                 info!(resource = %context.name, reason, "registering again");
+            }
+            End::Replaced => {
+                info!(resource = %context.name, "another process serves the pool now, waiting for its end");
+                if stand_by(&context).await.is_some() {
+                    return;
+                }
+                info!(resource = %context.name, "the other process is gone, registering again");
             }
             End::Failed(reason) => {
                 warn!(resource = %context.name, reason, "registering again after a pause");
@@ -162,9 +178,45 @@ async fn register(context: &Context, session: &mut Session) -> Option<End> {
         }
         pause = (pause * 2).min(LONGEST_PAUSE);
         if !session.file.is_present() {
-            return Some(End::Restarted("the socket's file is gone"));
+            return Some(lost(session.file.path()).await);
         }
     }
+}
+
+/// Our socket's file is not there: it was removed, or another process put its own there. The later one
+/// serves, as in a rollout; if both insisted, they would replace each other for ever.
+async fn lost(path: &Path) -> End {
+    if !path.exists() {
+        // Whoever replaces it removes it first.
+        tokio::time::sleep(REPLACING).await;
+    }
+    if is_served(path).await {
+        End::Replaced
+    } else {
+        End::Restarted("the socket's file is gone")
+    }
+}
+
+/// Whether somebody listens there. A process that is killed leaves a file to which nobody answers.
+async fn is_served(path: &Path) -> bool {
+    let answer = tokio::time::timeout(ANSWER, tokio::net::UnixStream::connect(path)).await;
+    // One that does not answer in time is busy, not gone.
+    answer.is_err() || matches!(answer, Ok(Ok(_)))
+}
+
+/// Waits until nobody serves the pool. `Stop` if it is to stop.
+async fn stand_by(context: &Context) -> Option<End> {
+    let kubelet = &context.shared.kubelet;
+    let mut changes = context.shared.kubelet_changes.subscribe();
+    while is_served(&kubelet.socket(kubelet.mode(), &context.name)).await {
+        tokio::select! {
+            () = context.stop.cancelled() => return Some(End::Stop),
+            _ = changes.changed() => {}
+            // A process that is killed changes no directory.
+            () = tokio::time::sleep(STAND_BY) => {}
+        }
+    }
+    None
 }
 
 /// Waits for `pause`, or until the kubelet has a new socket or a new way of registration. Other changes
@@ -197,6 +249,9 @@ async fn follow(
 ) -> End {
     let mut followers = 0_u32;
     loop {
+        if !session.file.is_present() {
+            return lost(session.file.path()).await;
+        }
         if let Some(end) = look(context, session) {
             return end;
         }
@@ -235,9 +290,6 @@ async fn follow(
 
 /// What the kubelet's directories tell.
 fn look(context: &Context, session: &Session) -> Option<End> {
-    if !session.file.is_present() {
-        return Some(End::Restarted("the socket's file is gone"));
-    }
     let kubelet = &context.shared.kubelet;
     if kubelet.mode() != session.mode {
         return Some(End::Restarted(

@@ -17,6 +17,8 @@ use tokio_util::sync::CancellationToken;
 
 use crate::fake::{FakeKubelet, LIMIT};
 
+type Running = (CancellationToken, JoinHandle<()>);
+
 /// A node with a kubelet and a plugin.
 pub(crate) struct Node {
     pub(crate) kubelet: FakeKubelet,
@@ -25,7 +27,8 @@ pub(crate) struct Node {
     pub(crate) config: PathBuf,
     pub(crate) device_info: PathBuf,
     settings: Settings,
-    plugin: Option<(CancellationToken, JoinHandle<()>)>,
+    plugin: Option<Running>,
+    earlier: Option<Running>,
     _directory: tempfile::TempDir,
 }
 
@@ -73,6 +76,10 @@ impl Node {
             sysfs_root: fake.root().to_owned(),
             dev_root: at("dev"),
             device_info: at("devinfo/dp"),
+            cdi: sriovdp::handover::cdi::Settings {
+                directory: at("cdi"),
+                ..Default::default()
+            },
             // Only events may bring a change.
             reconcile: Duration::from_hours(1),
             settle: Duration::from_millis(1),
@@ -86,6 +93,7 @@ impl Node {
             device_info: at("devinfo/dp"),
             settings,
             plugin: None,
+            earlier: None,
             _directory: directory,
         };
         node.configure(config);
@@ -115,9 +123,25 @@ impl Node {
         watch::start(self.topics.clone(), &config, &kubelet, stop).unwrap();
     }
 
-    /// Stops the plugin and waits for it.
+    /// Starts the next generation of the plugin beside the one that runs.
+    pub(crate) fn start_next(&mut self) {
+        self.earlier = self.plugin.take();
+        self.start();
+    }
+
+    /// Stops the plugin, the later one if there are two, and waits for it.
     pub(crate) async fn stop(&mut self) {
-        let (stop, task) = self.plugin.take().unwrap();
+        Self::end(self.plugin.take()).await;
+        self.plugin = self.earlier.take();
+    }
+
+    /// Stops the earlier generation and waits for it.
+    pub(crate) async fn stop_earlier(&mut self) {
+        Self::end(self.earlier.take()).await;
+    }
+
+    async fn end(running: Option<Running>) {
+        let (stop, task) = running.unwrap();
         stop.cancel();
         tokio::time::timeout(LIMIT, task)
             .await

@@ -3,7 +3,7 @@
 use std::path::Path;
 
 use proto::{
-    deviceplugin::{AllocateRequest, Empty},
+    deviceplugin::{AllocateRequest, Empty, device_plugin_client::DevicePluginClient},
     pluginregistration::{
         InfoRequest, PluginInfo, RegistrationStatus, registration_client::RegistrationClient,
     },
@@ -222,6 +222,45 @@ async fn g5_a_kubelet_that_restarts_under_an_open_stream_gets_the_pool_again() {
         pool.until_shows(&VF[..2]).await;
         node.kubelet.start(0);
         pool.until_ended().await;
+    }
+}
+
+/// Waits for another socket than `before` at the path and finds that it stays.
+async fn settled(path: &Path, before: (u64, i64)) -> (u64, i64) {
+    let now = until("another socket", || {
+        identity(path).filter(|now| *now != before)
+    })
+    .await;
+    for _ in 0..20 {
+        let mut client = DevicePluginClient::new(dial(path, LIMIT).await.unwrap());
+        client.get_device_plugin_options(Empty {}).await.unwrap();
+        assert_eq!(identity(path), Some(now), "somebody replaced it again");
+    }
+    now
+}
+
+#[tokio::test]
+async fn g5_of_two_generations_the_later_serves_and_the_earlier_takes_its_end_and_not_its_socket() {
+    for watcher in [true, false] {
+        let mut node = Node::new(watcher, NET);
+        node.kubelet.start(0);
+        let directory = if watcher {
+            node.kubelet.registry()
+        } else {
+            node.kubelet.plugins()
+        };
+        let path = directory.join(SOCKET);
+        node.start();
+        let first = until("a socket", || identity(&path)).await;
+        node.start_next();
+        let second = settled(&path, first).await;
+        node.stop_earlier().await;
+        assert_eq!(identity(&path), Some(second));
+
+        node.start_next();
+        let third = settled(&path, second).await;
+        node.stop().await;
+        settled(&path, third).await;
     }
 }
 
