@@ -26,7 +26,7 @@ mod usage;
 pub use apply::{Hands, Kernel};
 pub use baseline::Baseline;
 pub use observe::{Bound, Function, Interface, Sriov, Vf, observe};
-pub use pending::pending;
+pub use pending::{pending, withhold};
 pub use plan::{Decision, Outcome, plan};
 pub use run::{Done, Provisioner, Report};
 pub use step::{Attribute, LinkChange, Owner, Step, Value};

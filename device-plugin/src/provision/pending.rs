@@ -9,7 +9,10 @@ use super::{
     plan::{Decision, Outcome, plan},
     usage::Usage,
 };
-use crate::config::Provision;
+use crate::{
+    config::{Provision, ResourceName},
+    inventory::{Allocated, Listing},
+};
 
 /// Functions that are not offered yet, and why. They are offered as soon as nothing of the plan is left.
 ///
@@ -41,4 +44,19 @@ pub fn pending(entries: &[Provision], functions: &[Function]) -> BTreeMap<PciAdd
         pending.extend(differing);
     }
     pending
+}
+
+/// Takes pending devices out of what pools offer, except from pods that hold them.
+pub fn withhold(
+    pools: &mut BTreeMap<ResourceName, Listing>,
+    pending: &BTreeMap<PciAddress, String>,
+    allocated: &Allocated,
+) {
+    for (name, listing) in pools {
+        let held = allocated.get(&name.to_string());
+        listing.retain(|id, _| {
+            let is_pending = id.pci().is_some_and(|address| pending.contains_key(&address));
+            !is_pending || held.is_some_and(|held| held.contains(id))
+        });
+    }
 }

@@ -44,6 +44,8 @@ pub struct Provisioner<'a> {
 /// What became of one function.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Report {
+    /// Position of its entry in the file, from 0.
+    pub entry: usize,
     /// What people call it.
     pub label: String,
     /// What became of it.
@@ -82,11 +84,22 @@ impl Report {
 
 impl fmt::Display for Report {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.tell(f, "changed")
+    }
+}
+
+impl Report {
+    /// The same line, before it is done.
+    pub fn planned(&self) -> impl fmt::Display {
+        fmt::from_fn(|f| self.tell(f, "would be changed"))
+    }
+
+    fn tell(&self, f: &mut fmt::Formatter<'_>, done: &str) -> fmt::Result {
         let changes = self.changes.join(", ");
         write!(f, "{}: ", self.label)?;
         match &self.result {
             Done::Matches => f.write_str("as configured")?,
-            Done::Changed => write!(f, "changed: {changes}")?,
+            Done::Changed => write!(f, "{done}: {changes}")?,
             Done::Waits(why) => write!(f, "waits until it is idle ({changes}): {why}")?,
             Done::Refused(why) if changes.is_empty() => write!(f, "refused: {why}")?,
             Done::Refused(why) => write!(f, "refused ({changes}): {why}")?,
@@ -255,6 +268,7 @@ fn report(decision: Decision) -> Report {
         Outcome::Skipped(why) => (Done::Skipped(why), Vec::new()),
     };
     Report {
+        entry: decision.entry,
         label: decision.label,
         result,
         changes: decision.changes,

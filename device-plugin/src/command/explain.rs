@@ -1,0 +1,36 @@
+//! `sriovdp explain`.
+
+use anyhow::{Context, bail};
+
+use super::{Answer, json, load, observe};
+use crate::{
+    args::Options,
+    explain::{self, Namer},
+    plan::plan,
+    provision,
+};
+
+/// Says for each device which pool takes it, or why none does. A device that is asked for and does
+/// not exist is an error.
+pub fn explain(options: &Options, name: Namer<'_>) -> anyhow::Result<Answer> {
+    let loaded = load(options)?;
+    let (sysfs, network, node) = observe(options, &loaded.config)?;
+    let functions = provision::observe(&sysfs, &network, &node)?;
+    let pending = provision::pending(&loaded.config.provision, &functions);
+    let plan = plan(&loaded.config, &node);
+    let mut explained = explain::explain(&loaded, &node, &plan, &pending, name);
+    if let Some(id) = &options.device {
+        explained = explained.only(id).with_context(|| {
+            format!("device {id}: no device of this node that a pool could have; `sriovdp explain` lists them")
+        })?;
+    }
+    let text = if options.json {
+        json(&explained)?
+    } else {
+        explained.table()
+    };
+    if text.is_empty() {
+        bail!("nothing to explain");
+    }
+    Ok(Answer { text, good: true })
+}
