@@ -7,7 +7,7 @@ use std::{
     path::{Path, PathBuf},
 };
 
-use host::{auxiliary, driver, error::Error as HostError, sysfs::Sysfs, vdpa, vfio};
+use host::{auxiliary, driver, error::Error as HostError, netdev, sysfs::Sysfs, vdpa, vfio};
 
 use crate::{
     config::{VdpaType, VfioNodes},
@@ -59,6 +59,8 @@ pub struct Access {
     pub rdma: Vec<String>,
     /// The vDPA device, for the same.
     pub vdpa: Option<vdpa::Device>,
+    /// The sub-function's representor, for the same.
+    pub representor: Option<String>,
 }
 
 /// Why a device cannot be given to a container now.
@@ -131,6 +133,7 @@ pub fn access(roots: &Roots, device: &Device) -> Result<Access, AccessError> {
         info: Info::new(),
         rdma: Vec::new(),
         vdpa: None,
+        representor: None,
     };
     found.tell("generic", "deviceID", id);
     match binding(&roots.sysfs, &device.function, &driver) {
@@ -141,6 +144,14 @@ pub fn access(roots: &Roots, device: &Device) -> Result<Access, AccessError> {
             found.tell("uio", "mount", &node.display());
             found.node(node);
         }
+    }
+    if let (DeviceId::Auxiliary { .. }, Some(parent)) = (id, &device.function.parent) {
+        found.representor = match parent.index {
+            Some(number) => {
+                netdev::sf_representor(&roots.sysfs, address, number).map_err(failed)?
+            }
+            None => None,
+        };
     }
     if device.rdma {
         found.rdma(roots, id).map_err(failed)?;

@@ -12,6 +12,7 @@ use proto::deviceplugin::{ContainerAllocateResponse, DeviceSpec};
 use crate::{
     access::{Access, Info},
     config::ResourceName,
+    handover::cdi::Cdi,
     inventory::{Listed, Listing},
     node::DeviceId,
     plan::Device,
@@ -72,10 +73,14 @@ pub fn devices<'a>(
 /// What a container with these devices needs.
 pub fn response(
     resource: &ResourceName,
-    devices: &[(DeviceId, Access)],
+    devices: &[(&Device, Access)],
+    cdi: &Cdi,
 ) -> ContainerAllocateResponse {
     let variable = resource.variable();
-    let ids: Vec<String> = devices.iter().map(|(id, _)| id.to_string()).collect();
+    let ids: Vec<String> = devices
+        .iter()
+        .map(|(device, _)| device.function.id.to_string())
+        .collect();
     let info: BTreeMap<&String, &Info> = ids
         .iter()
         .zip(devices.iter().map(|(_, access)| &access.info))
@@ -86,15 +91,23 @@ pub fn response(
         (format!("{variable}_INFO"), info),
         (variable, ids.join(",")),
     ]);
+    // All devices are of one pool, which has one way for all.
+    let (by_name, by_path): (Vec<_>, Vec<_>) = devices
+        .iter()
+        .cloned()
+        .partition(|(device, _)| cdi.is_for(device));
+    let names = cdi.names(resource, &by_name);
     ContainerAllocateResponse {
         envs,
-        devices: specs(devices),
+        devices: specs(&by_path),
+        annotations: names.annotations,
+        cdi_devices: names.devices,
         ..Default::default()
     }
 }
 
 /// Nodes of all devices; each host path once.
-fn specs(devices: &[(DeviceId, Access)]) -> Vec<DeviceSpec> {
+fn specs(devices: &[(&Device, Access)]) -> Vec<DeviceSpec> {
     let mut seen = BTreeSet::new();
     let nodes = devices.iter().flat_map(|(_, access)| &access.nodes);
     nodes

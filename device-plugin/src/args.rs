@@ -9,7 +9,11 @@ mod tests;
 
 use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 
-use crate::daemon::Settings;
+use crate::{
+    daemon::Settings,
+    handover::cdi::{self, Answer},
+    node::DeviceId,
+};
 
 /// What to do.
 #[derive(Debug)]
@@ -20,6 +24,12 @@ pub enum Command {
     Validate(Box<Options>),
     /// Say for each function which pool takes it, or why none does.
     Explain(Box<Options>),
+    /// Say which pod holds which device.
+    List(Box<Options>),
+    /// Make PFs and VFs what the block `provision` asks.
+    Provision(Box<Options>),
+    /// Print what `provision` would do.
+    Plan(Box<Options>),
     /// Print usage.
     Help,
     /// Print the version.
@@ -31,6 +41,16 @@ pub enum Command {
 pub struct Options {
     /// Where everything is.
     pub settings: Settings,
+    /// The one device to explain.
+    pub device: Option<DeviceId>,
+    /// Answer in JSON.
+    pub json: bool,
+    /// State directory of `sriov`, where its ledger is and baselines belong.
+    pub sriov_state: PathBuf,
+    /// How long one write of provisioning may take.
+    pub write_deadline: Duration,
+    /// A PF that cannot be provisioned is no failure.
+    pub lenient: bool,
     /// Verbosity as glog counts it.
     pub verbosity: u32,
     /// Flags that are accepted and do nothing here, with what to know about it.
@@ -41,7 +61,10 @@ pub struct Options {
 pub const USAGE: &str = "\
 usage: sriovdp [flags]                  serve the pools of the configuration file
        sriovdp validate [flags] [FILE]  check a configuration file; fails if a pool is rejected
-       sriovdp explain [flags]          say for each function which pool takes it, or why none does
+       sriovdp explain [flags]          say for each device which pool takes it, or why none does
+       sriovdp list [flags]             say which pod holds which device
+       sriovdp plan [flags]             print what `sriovdp provision` would do
+       sriovdp provision [flags]        make PFs and VFs what the block `provision` asks; fails if it cannot
        sriovdp version
 
   --config-file FILE      pool configuration (default /etc/pcidp/config.json)
@@ -52,11 +75,19 @@ usage: sriovdp [flags]                  serve the pools of the configuration fil
   --dev-root DIR          device nodes (default /dev)
   --devinfo-dir DIR       DeviceInfo files (default /var/run/k8s.cni.cncf.io/devinfo/dp)
   --reconcile-seconds N   longest time between two scans (default 60)
-  accepted, without effect: --use-cdi, --log-dir, and the flags of glog
+  --use-cdi               containers get device nodes through CDI (a pool's key cdi stands over it)
+  --cdi-dir DIR           CDI specifications (default /var/run/cdi)
+  --cdi-answer HOW        field (kubelet 1.29 and later), annotations or both (default both)
+  --json                  explain, list: answer in JSON
+  --device ADDRESS        explain: only this device
+  --sriov-state DIR       provision: state of the CNI plugin sriov (default /var/lib/cni/sriov)
+  --write-seconds N       provision: longest time that a driver may take for one write (default 120)
+  --lenient               provision: a PF that cannot be provisioned is no failure; serving withholds its VFs
+  accepted, without effect: --log-dir, and the flags of glog
 ";
 
 /// Flags with a value; the last seven are accepted for compatibility only.
-const VALUES: [&str; 16] = [
+const VALUES: &[&str] = &[
     "config-file",
     "resource-prefix",
     "log-level",
@@ -65,7 +96,12 @@ const VALUES: [&str; 16] = [
     "sysfs-root",
     "dev-root",
     "devinfo-dir",
+    "cdi-dir",
+    "cdi-answer",
     "reconcile-seconds",
+    "device",
+    "sriov-state",
+    "write-seconds",
     "log-dir",
     "log_dir",
     "log_link",
@@ -75,17 +111,30 @@ const VALUES: [&str; 16] = [
     "stderrthreshold",
 ];
 
-/// Switches, accepted for compatibility only.
-const SWITCHES: [&str; 3] = ["use-cdi", "logtostderr", "alsologtostderr"];
+/// Switches; the last two are accepted for compatibility only.
+const SWITCHES: &[&str] = &[
+    "json",
+    "lenient",
+    "use-cdi",
+    "logtostderr",
+    "alsologtostderr",
+];
+
+/// Words that are commands if they come first.
+const COMMANDS: [&str; 7] = [
+    "validate",
+    "explain",
+    "list",
+    "plan",
+    "provision",
+    "version",
+    "help",
+];
 
 /// Reads the words after the program's name. The error is one line, to be followed by [`USAGE`].
 pub fn parse(words: &[String]) -> Result<Command, String> {
     let (command, rest) = match words.split_first() {
-        Some((word, rest))
-            if ["validate", "explain", "version", "help"].contains(&word.as_str()) =>
-        {
-            (word.as_str(), rest)
-        }
+        Some((word, rest)) if COMMANDS.contains(&word.as_str()) => (word.as_str(), rest),
         _ => ("run", words),
     };
     let Some((flags, operands)) = flags(rest)? else {
@@ -100,6 +149,9 @@ pub fn parse(words: &[String]) -> Result<Command, String> {
             Command::Validate(Box::new(options))
         }
         "explain" => Command::Explain(Box::new(options)),
+        "list" => Command::List(Box::new(options)),
+        "plan" => Command::Plan(Box::new(options)),
+        "provision" => Command::Provision(Box::new(options)),
         "version" => Command::Version,
         "help" => Command::Help,
         _ => Command::Run(Box::new(options)),
@@ -168,6 +220,23 @@ fn options(flags: &BTreeMap<&str, String>) -> Result<Options, String> {
             .parse::<u32>()
             .map_err(|_| format!("--{name} is a number, not {value:?}")),
     };
+    let is_on = |name: &str| flags.get(name).is_some_and(|value| value == "true");
+    let usual = cdi::Settings::default();
+    let cdi = cdi::Settings {
+        directory: flags.get("cdi-dir").map_or(usual.directory, PathBuf::from),
+        by_default: is_on("use-cdi"),
+        answer: match flags.get("cdi-answer").map(String::as_str) {
+            None => usual.answer,
+            Some("field") => Answer::Field,
+            Some("annotations") => Answer::Annotations,
+            Some("both") => Answer::Both,
+            Some(other) => {
+                return Err(format!(
+                    "--cdi-answer is field, annotations or both, not {other:?}"
+                ));
+            }
+        },
+    };
     let reconcile = number("reconcile-seconds", 60)?.max(1);
     let settings = Settings {
         config: path("config-file", "/etc/pcidp/config.json"),
@@ -176,19 +245,27 @@ fn options(flags: &BTreeMap<&str, String>) -> Result<Options, String> {
         sysfs_root: path("sysfs-root", "/sys"),
         dev_root: path("dev-root", "/dev"),
         device_info: path("devinfo-dir", cni::net_attach::device_info::DP_DIR),
+        cdi,
         reconcile: Duration::from_secs(reconcile.into()),
         settle: Duration::from_millis(100),
         pause: Duration::from_millis(500),
     };
     let mut without_effect = Vec::new();
-    if flags.get("use-cdi").is_some_and(|value| value == "true") {
-        without_effect.push("--use-cdi: this version gives device nodes without CDI");
-    }
     if flags.contains_key("log-dir") || flags.contains_key("log_dir") {
         without_effect.push("--log-dir: logs go to standard error only");
     }
     let verbosity = number("v", 0)?.max(number("log-level", 0)?);
+    let device = flags.get("device").map(|text| {
+        let parsed = text.parse::<DeviceId>();
+        parsed.map_err(|error| format!("--device: {error}"))
+    });
+    let is_on = |name| flags.get(name).is_some_and(|value| value == "true");
     Ok(Options {
+        device: device.transpose()?,
+        json: is_on("json"),
+        sriov_state: path("sriov-state", "/var/lib/cni/sriov"),
+        write_deadline: Duration::from_secs(number("write-seconds", 120)?.max(1).into()),
+        lenient: is_on("lenient"),
         settings,
         verbosity,
         without_effect,

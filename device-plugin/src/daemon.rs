@@ -2,7 +2,7 @@
 
 use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
 
-use host::{error::Error, file, sysfs::Sysfs};
+use host::{error::Error, file, pci::PciAddress, sysfs::Sysfs};
 use tokio::{sync::watch::Receiver, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
@@ -10,11 +10,16 @@ use tracing::{debug, error, info, warn};
 use crate::{
     access::Roots,
     config::{self, Config, Defaults, ResourceName},
-    device_info::DeviceInfoFiles,
     failure,
+    handover::{
+        Handover,
+        cdi::{self, Cdi},
+        device_info::DeviceInfoFiles,
+    },
     inventory::{Allocated, Inventory, Listing},
-    node::{self, Network, Node},
+    node::{self, DeviceId, Network, Node},
     plan::plan,
+    provision::{self, withhold},
     serve::{Pools, Shared, kubelet::Kubelet},
     watch::Topics,
 };
@@ -34,6 +39,8 @@ pub struct Settings {
     pub dev_root: PathBuf,
     /// Directory of DeviceInfo files.
     pub device_info: PathBuf,
+    /// How containers get device nodes.
+    pub cdi: cdi::Settings,
     /// Longest time between two scans.
     pub reconcile: Duration,
     /// How long after a change the next scan begins: changes come in swarms.
@@ -64,7 +71,11 @@ struct Daemon {
     /// The node or the configuration is new since the last offer.
     fresh: bool,
     allocated: Allocated,
+    /// Devices that pods hold and whose files may be missing.
+    lacking: Vec<(ResourceName, DeviceId)>,
     kubelet_answers: bool,
+    /// Functions that provisioning has not made what they are to be.
+    pending: BTreeMap<PciAddress, String>,
     offered: BTreeMap<ResourceName, Listing>,
 }
 
@@ -87,7 +98,10 @@ impl Daemon {
                 sysfs: Sysfs::new(&settings.sysfs_root),
                 dev: settings.dev_root.clone(),
             },
-            device_info: DeviceInfoFiles::new(&settings.device_info),
+            handover: Handover {
+                device_info: DeviceInfoFiles::new(&settings.device_info),
+                cdi: Cdi::new(settings.cdi.clone()),
+            },
             kubelet_changes: topics.kubelet.clone(),
             device_changes: topics.devices.clone(),
             pause: settings.pause,
@@ -105,7 +119,9 @@ impl Daemon {
             scanned: Instant::now(),
             fresh: true,
             allocated: Allocated::new(),
+            lacking: Vec::new(),
             kubelet_answers: true,
+            pending: BTreeMap::new(),
             offered: BTreeMap::new(),
         }
     }
@@ -156,14 +172,16 @@ impl Daemon {
     }
 
     fn is_scan_due(&self) -> bool {
-        self.node.is_none() || self.scanned.elapsed() >= self.settings.reconcile
+        let waiting = self.node.is_none() || !self.pending.is_empty();
+        waiting || self.scanned.elapsed() >= self.settings.reconcile
     }
 
     fn interval(&self) -> Duration {
         let waiting = self.node.is_none()
             || !self.kubelet_answers
             || self.inventory.is_waiting()
-            || self.shared.device_info.is_waiting();
+            || !self.pending.is_empty()
+            || self.shared.handover.is_waiting();
         if waiting {
             IMPATIENT.min(self.settings.reconcile)
         } else {
@@ -206,6 +224,9 @@ impl Daemon {
                     warn!(%file, %warning, "configuration");
                 }
                 for rejection in &loaded.rejected {
+                    error!(%file, "{rejection}");
+                }
+                for rejection in &loaded.provision_rejected {
                     error!(%file, "{rejection}");
                 }
                 for name in loaded.keep_last_good(&self.config) {
@@ -270,12 +291,50 @@ impl Daemon {
                 debug!("{verdict}");
             }
         }
-        let pools = self
+        let mut pools = self
             .inventory
             .apply(&self.config, &plan, &node, &self.allocated);
+        self.provisioning(&node).await;
+        withhold(&mut pools, &self.pending, &self.allocated);
+        self.shared.handover.restore(
+            &self.shared.roots,
+            &pools,
+            &std::mem::take(&mut self.lacking),
+        );
         self.tell(&pools);
         self.offered.clone_from(&pools);
         self.pools.offer(pools).await;
+    }
+
+    /// Looks what provisioning has yet to do. What cannot be observed stays as it was.
+    async fn provisioning(&mut self, node: &Arc<Node>) {
+        let entries = self.config.provision.clone();
+        let Some(network) = self.network.clone().filter(|_| !entries.is_empty()) else {
+            self.pending.clear();
+            return;
+        };
+        let (sysfs, node) = (self.shared.roots.sysfs.clone(), Arc::clone(node));
+        let look = move || {
+            let functions = provision::observe(&sysfs, &network, &node)?;
+            Ok::<_, Error>(provision::pending(&entries, &functions))
+        };
+        let pending = match tokio::task::spawn_blocking(look).await {
+            Ok(Ok(pending)) => pending,
+            Ok(Err(error)) => {
+                error!(error = %failure::chain(&error), "provisioning cannot be observed");
+                return;
+            }
+            Err(defect) => {
+                error!(%defect, "looking at provisioning ended by a defect");
+                return;
+            }
+        };
+        for (device, reason) in &pending {
+            if self.pending.get(device) != Some(reason) {
+                warn!(%device, reason, "withheld until `sriovdp provision` has done its work");
+            }
+        }
+        self.pending = pending;
     }
 
     /// Asks which devices pods hold; an unanswered question leaves the last answer.
@@ -290,8 +349,9 @@ impl Daemon {
                     .iter()
                     .map(|pool| pool.name.clone())
                     .collect();
-                if let Err(error) = self.shared.device_info.clean(&names, &self.allocated) {
-                    warn!(error = %failure::chain(&error), "stale device info stays");
+                match self.shared.handover.clean(&names, &self.allocated) {
+                    Ok(held) => self.lacking.extend(held),
+                    Err(error) => warn!(error = %failure::chain(&error), "a stale file stays"),
                 }
             }
             Err(error) if std::mem::take(&mut self.kubelet_answers) => {

@@ -12,8 +12,7 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    access::Roots, config::ResourceName, device_info::DeviceInfoFiles, inventory::Listing,
-    watch::Topic,
+    access::Roots, config::ResourceName, handover::Handover, inventory::Listing, watch::Topic,
 };
 
 use kubelet::Kubelet;
@@ -25,8 +24,8 @@ pub struct Shared {
     pub kubelet: Kubelet,
     /// The node's trees, read at Allocate.
     pub roots: Roots,
-    /// DeviceInfo files.
-    pub device_info: DeviceInfoFiles,
+    /// Files for those who start containers.
+    pub handover: Handover,
     /// Changes in the kubelet's directories.
     pub kubelet_changes: Topic,
     /// Told when Allocate found the node different from the last scan.

@@ -46,6 +46,21 @@ pub fn pf_name(sysfs: &Sysfs, vf: PciAddress) -> Result<Option<String>> {
     }
 }
 
+/// Interface that represents a sub-function in the embedded switch of its PF (`pf0sf88`), in switchdev mode.
+pub fn sf_representor(sysfs: &Sysfs, pf: PciAddress, number: u32) -> Result<Option<String>> {
+    let net = sysfs.function(pf).child("net");
+    for name in names(sysfs, pf)? {
+        let port = port_name(&net.child(&name))?.unwrap_or_default();
+        let wanted = port
+            .strip_prefix("pf")
+            .and_then(|rest| rest.split_once("sf"));
+        if wanted.is_some_and(|(pf, sf)| is_number(pf) && sf == number.to_string()) {
+            return Ok(Some(name));
+        }
+    }
+    Ok(None)
+}
+
 /// Whether the PF's embedded switch is in switchdev mode: a VF or sub-function representor exists, or the uplink has
 /// both a switch id and a physical port name.
 pub fn is_switchdev(sysfs: &Sysfs, pf: PciAddress) -> Result<bool> {

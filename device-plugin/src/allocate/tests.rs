@@ -5,6 +5,8 @@ use std::path::Path;
 use host::testing::sysfs::{F1, FakeSysfs};
 
 use super::*;
+
+mod parts;
 use crate::{
     access::{AccessError, Roots, access},
     config::{Config, Defaults, load},
@@ -19,7 +21,7 @@ const KERNEL: &str = "0000:18:02.0";
 
 /// A node with device nodes, and one pool on it.
 struct Pool {
-    fake: FakeSysfs,
+    pub(super) fake: FakeSysfs,
     dev: tempfile::TempDir,
     config: Config,
 }
@@ -76,15 +78,13 @@ impl Pool {
         let resource = &self.config.pools[0].name;
         let ids: Vec<String> = ids.iter().map(|id| (*id).to_owned()).collect();
         let devices = devices(resource, listing, &ids).map_err(|refused| refused.to_string())?;
-        let one = |device: &Device| {
+        let mut granted = Vec::new();
+        for device in devices {
             let access = access(&self.roots(), device).map_err(|error| failure::chain(&error))?;
-            Ok((device.function.id(), access))
-        };
-        let granted: Vec<_> = devices
-            .into_iter()
-            .map(one)
-            .collect::<Result<_, String>>()?;
-        Ok(response(resource, &granted))
+            granted.push((device, access));
+        }
+        let cdi = Cdi::new(crate::handover::cdi::Settings::default());
+        Ok(response(resource, &granted, &cdi))
     }
 
     fn allocate(&self, ids: &[&str]) -> ContainerAllocateResponse {

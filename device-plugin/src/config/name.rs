@@ -51,6 +51,16 @@ impl ResourceName {
         Ok(made)
     }
 
+    /// The domain in front.
+    pub fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// The name behind it.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
     /// File name of the socket that serves the resource.
     pub fn socket_name(&self) -> String {
         format!("{}_{}.sock", self.prefix, self.name)

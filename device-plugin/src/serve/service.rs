@@ -27,6 +27,7 @@ use crate::{
     allocate, failure,
     inventory::{Listed, Listing},
     node::DeviceId,
+    plan::Device,
 };
 
 /// What happens on a socket, for the pool's task.
@@ -178,27 +179,28 @@ fn allocate_all(context: &Context, request: &AllocateRequest) -> Result<Allocate
     for container in &request.container_requests {
         let devices = allocate::devices(&context.name, &listing, &container.devices_ids)
             .map_err(|refused| Status::not_found(refused.to_string()))?;
-        let mut granted: Vec<(DeviceId, Access)> = Vec::new();
+        let mut granted: Vec<(&Device, Access)> = Vec::new();
         for device in devices {
             let access = access::access(&context.shared.roots, device).map_err(|error| {
                 // The node is not what the last scan saw.
                 context.shared.device_changes.announce();
                 Status::failed_precondition(failure::chain(&error))
             })?;
-            granted.push((device.function.id(), access));
+            granted.push((device, access));
         }
-        for (id, access) in &granted {
-            let written = context
-                .shared
-                .device_info
-                .write(&context.name, id, &access.rdma);
-            written.map_err(|error| Status::internal(failure::chain(&error)))?;
+        let handover = &context.shared.handover;
+        for (device, access) in &granted {
+            let given = handover.give(&context.name, device, access);
+            given.map_err(|error| Status::internal(failure::chain(&*error)))?;
         }
-        let ids: Vec<String> = granted.iter().map(|(id, _)| id.to_string()).collect();
+        let ids: Vec<String> = granted
+            .iter()
+            .map(|(device, _)| device.function.id.to_string())
+            .collect();
         info!(resource = %context.name, devices = ids.join(","), "allocated");
         answer
             .container_responses
-            .push(allocate::response(&context.name, &granted));
+            .push(allocate::response(&context.name, &granted, &handover.cdi));
     }
     Ok(answer)
 }

@@ -1,7 +1,5 @@
-//! G7 and G8 of spec/device-plugin.md §8.7, for PCI devices.
+//! G8 of spec/device-plugin.md §8.7: which files stay, and until when.
 #![expect(clippy::disallowed_methods, reason = "tests read files")]
-
-use std::os::unix::fs::PermissionsExt;
 
 use super::*;
 
@@ -11,23 +9,33 @@ fn resource(name: &str) -> ResourceName {
     ResourceName::new("intel.com", name, Path::new("/")).unwrap()
 }
 
+fn id() -> DeviceId {
+    VF.parse().unwrap()
+}
+
+fn files(directory: &Path) -> HeldFiles {
+    HeldFiles::new(directory.join("devinfo/dp"), ("", "-device.json"), false)
+}
+
 struct Fixture {
     directory: tempfile::TempDir,
-    files: DeviceInfoFiles,
+    files: HeldFiles,
 }
 
 impl Fixture {
     fn new() -> Self {
         let directory = tempfile::tempdir().unwrap();
-        let files = DeviceInfoFiles::new(directory.path().join("devinfo/dp"));
+        let files = files(directory.path());
         Self { directory, files }
     }
 
-    fn write(&self, name: &str, rdma: &[&str]) {
-        let rdma: Vec<String> = rdma.iter().map(|name| (*name).to_owned()).collect();
-        self.files
-            .write(&resource(name), &VF.parse().unwrap(), &rdma)
-            .unwrap();
+    fn write(&self, name: &str) {
+        let put = |path: &Path| {
+            file::create_dir(path.parent().unwrap(), 0o700)?;
+            file::write(path, b"", 0o600, file::Durability::Process)
+        };
+        let written = self.files.write(&resource(name), &id(), put);
+        written.unwrap();
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -59,35 +67,9 @@ impl Fixture {
 }
 
 #[test]
-fn g7_the_file_of_a_pci_device() {
-    let fixture = Fixture::new();
-    fixture.write("net", &[]);
-    let path = fixture.path("net");
-    assert_eq!(
-        std::fs::read_to_string(&path).unwrap(),
-        r#"{"type":"pci","version":"1.1.0","pci":{"pci-address":"0000:3b:02.0"}}"#
-    );
-    assert_eq!(
-        std::fs::metadata(&path).unwrap().permissions().mode() & 0o7777,
-        0o444
-    );
-}
-
-#[test]
-fn g7_rdma_devices_are_named_and_a_second_allocation_overwrites() {
-    let fixture = Fixture::new();
-    fixture.write("net", &[]);
-    fixture.write("net", &["mlx5_7", "mlx5_8"]);
-    assert_eq!(
-        std::fs::read_to_string(fixture.path("net")).unwrap(),
-        r#"{"type":"pci","version":"1.1.0","pci":{"pci-address":"0000:3b:02.0","rdma-device":"mlx5_7,mlx5_8"}}"#
-    );
-}
-
-#[test]
 fn g8_a_file_stays_until_its_pod_was_seen_and_is_gone() {
     let fixture = Fixture::new();
-    fixture.write("net", &[]);
+    fixture.write("net");
     fixture.clean(false);
     assert!(
         fixture.path("net").exists(),
@@ -104,9 +86,9 @@ fn g8_a_file_stays_until_its_pod_was_seen_and_is_gone() {
 #[test]
 fn g8_after_a_restart_the_file_of_a_running_pod_stays_and_goes_with_the_pod() {
     let mut fixture = Fixture::new();
-    fixture.write("net", &[]);
+    fixture.write("net");
     fixture.age("net");
-    fixture.files = DeviceInfoFiles::new(fixture.directory.path().join("devinfo/dp"));
+    fixture.files = files(fixture.directory.path());
     fixture.clean(true);
     assert!(fixture.path("net").exists());
     fixture.clean(false);
@@ -116,7 +98,7 @@ fn g8_after_a_restart_the_file_of_a_running_pod_stays_and_goes_with_the_pod() {
 #[test]
 fn an_old_file_whose_pod_never_came_is_removed() {
     let fixture = Fixture::new();
-    fixture.write("net", &[]);
+    fixture.write("net");
     fixture.age("net");
     fixture.clean(false);
     assert!(!fixture.path("net").exists());
@@ -125,7 +107,7 @@ fn an_old_file_whose_pod_never_came_is_removed() {
 #[test]
 fn files_of_other_resources_stay() {
     let fixture = Fixture::new();
-    fixture.write("net-b", &[]);
+    fixture.write("net-b");
     fixture.age("net-b");
     fixture.clean(false);
     assert!(fixture.path("net-b").exists());
@@ -134,7 +116,7 @@ fn files_of_other_resources_stay() {
 #[test]
 fn a_file_written_for_the_next_pod_while_the_last_pods_is_cleaned_up_stays() {
     let fixture = Fixture::new();
-    let key = (resource("net"), VF.parse().unwrap());
+    let key = (resource("net"), id());
     let is_done = std::sync::atomic::AtomicBool::new(false);
     std::thread::scope(|scope| {
         scope.spawn(|| {
@@ -144,11 +126,51 @@ fn a_file_written_for_the_next_pod_while_the_last_pods_is_cleaned_up_stays() {
             }
         });
         let lost = (0..3000).any(|_| {
-            fixture.write("net", &[]);
+            fixture.write("net");
             let seen = fixture.files.seen();
             seen.get(&key) == Some(&false) && !fixture.path("net").exists()
         });
         is_done.store(true, std::sync::atomic::Ordering::Relaxed);
         assert!(!lost, "the pod that just got the device has no file");
     });
+}
+
+#[test]
+fn devices_that_pods_hold_are_told_once() {
+    let fixture = Fixture::new();
+    let held = Allocated::from([("intel.com/net".to_owned(), [id()].into())]);
+    let pool = [resource("net")];
+    assert_eq!(
+        fixture.files.clean(&pool, &held).unwrap(),
+        [(resource("net"), id())]
+    );
+    assert_eq!(fixture.files.clean(&pool, &held).unwrap(), []);
+    fixture.files.clean(&pool, &Allocated::new()).unwrap();
+    fixture.write("net");
+    assert_eq!(
+        fixture.files.clean(&pool, &held).unwrap(),
+        [],
+        "its file was written by this process"
+    );
+}
+
+#[test]
+fn g8_files_of_a_pool_that_is_gone_are_removed_only_where_all_are_ours_and_nobody_holds_the_device()
+{
+    let directory = tempfile::tempdir().unwrap();
+    let make = |exclusive| HeldFiles::new(directory.path(), ("x-", ".json"), exclusive);
+    let path = make(true).path(&resource("gone"), &id());
+    let foreign = directory.path().join("other.json");
+    for path in [&path, &foreign] {
+        file::write(path, b"", 0o600, file::Durability::Process).unwrap();
+        let old = std::time::UNIX_EPOCH + Duration::from_secs(1_000_000_000);
+        let file = std::fs::File::options().write(true).open(path).unwrap();
+        file.set_modified(old).unwrap();
+    }
+    let held = Allocated::from([("intel.com/gone".to_owned(), [id()].into())]);
+    make(true).clean(&[], &held).unwrap();
+    make(false).clean(&[], &Allocated::new()).unwrap();
+    assert!(path.exists());
+    make(true).clean(&[], &Allocated::new()).unwrap();
+    assert!(!path.exists() && foreign.exists());
 }
