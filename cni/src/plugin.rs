@@ -76,7 +76,14 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
     }
     let note = Note::default();
     let hooked = note.clone();
-    std::panic::set_hook(Box::new(move |info| hooked.write(info.to_string())));
+    std::panic::set_hook(Box::new(move |info| {
+        hooked.write(info.to_string());
+        if cfg!(panic = "abort") {
+            // Nothing unwinds to `serve`, so this thread, whichever it is, gives the answer.
+            let error: Failure = panicked(&"", &hooked).into();
+            die(&(error.error.to_json(error.version) + "\n"));
+        }
+    }));
     let exit = serve(
         plugin,
         &env,
@@ -85,6 +92,17 @@ pub fn main(plugin: &dyn Plugin) -> ExitCode {
         &note,
     );
     ExitCode::from(exit)
+}
+
+#[expect(
+    clippy::exit,
+    reason = "a program that is built without unwinding would end by a signal instead"
+)]
+fn die(answer: &str) {
+    // Nobody is left to be told that it cannot be written.
+    let _ = std::io::stdout().write_all(answer.as_bytes());
+    let _ = std::io::stdout().flush();
+    std::process::exit(1);
 }
 
 /// What the panic hook saw: message and place.
