@@ -14,6 +14,7 @@
 pub mod access;
 pub mod allocate;
 pub mod args;
+pub mod command;
 pub mod config;
 pub mod daemon;
 pub mod explain;

@@ -2,18 +2,17 @@
 
 use std::{
     io::{self, Write},
+    path::Path,
     process::ExitCode,
     sync::Arc,
 };
 
 use anyhow::Context;
-use host::{file, sysfs::Sysfs};
 use sriovdp::{
     args::{self, Command, Options, USAGE},
-    config::{self, Defaults, Loaded},
+    command::{self, Answer},
     daemon,
-    node::{self, Network},
-    plan::plan,
+    node::Network,
     serve::kubelet::Kubelet,
     watch::{self, Topics},
 };
@@ -21,13 +20,27 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, level_filters::LevelFilter, warn};
 
+/// Where the identity of this boot is read.
+const PROC: &str = "/proc";
+
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
     let done = match args::parse(&words) {
         Ok(Command::Help) => say(USAGE),
         Ok(Command::Version) => say(&format!("sriovdp {}\n", env!("CARGO_PKG_VERSION"))),
-        Ok(Command::Validate(options)) => validate(&options),
-        Ok(Command::Explain(options)) => explain(&options),
+        Ok(Command::Validate(options)) => {
+            command::validate(&options).and_then(|text| answer(&text))
+        }
+        Ok(Command::Explain(options)) => {
+            command::explain(&options, &names::of).and_then(|text| answer(&text))
+        }
+        Ok(Command::List(options)) => command::list(&options).and_then(|text| answer(&text)),
+        Ok(Command::Plan(options)) => {
+            command::plan(&options, Path::new(PROC)).and_then(|text| answer(&text))
+        }
+        Ok(Command::Provision(options)) => {
+            command::provision(&options, Path::new(PROC)).and_then(|text| answer(&text))
+        }
         Ok(Command::Run(options)) => run(&options),
         Err(error) => {
             // Go's exit code for a wrong command line.
@@ -51,70 +64,14 @@ fn say(text: &str) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-fn load(options: &Options) -> anyhow::Result<Loaded> {
-    let settings = &options.settings;
-    let path = &settings.config;
-    let document =
-        file::read(path)?.with_context(|| format!("{}: no such file", path.display()))?;
-    let defaults = Defaults {
-        prefix: settings.prefix.clone(),
-        socket_directory: Kubelet::longest_directory(&settings.kubelet_root),
-    };
-    config::load(&document, &defaults).with_context(|| path.display().to_string())
-}
-
-/// One line per pool, rejection and warning; fails if a pool is rejected.
-fn validate(options: &Options) -> anyhow::Result<ExitCode> {
-    let loaded = load(options)?;
-    let mut lines: Vec<String> = loaded
-        .config
-        .pools
-        .iter()
-        .map(|pool| format!("{}: ok", pool.name))
-        .collect();
-    lines.extend(
-        loaded
-            .warnings
-            .iter()
-            .map(|warning| format!("warning: {warning}")),
-    );
-    lines.extend(loaded.rejected.iter().map(ToString::to_string));
-    say(&text(&lines))?;
-    Ok(if loaded.rejected.is_empty() {
+/// Prints an answer; the exit code says whether all is well.
+fn answer(answer: &Answer) -> anyhow::Result<ExitCode> {
+    say(&answer.text)?;
+    Ok(if answer.good {
         ExitCode::SUCCESS
     } else {
         ExitCode::FAILURE
     })
-}
-
-/// One line per function.
-fn explain(options: &Options) -> anyhow::Result<ExitCode> {
-    let loaded = load(options)?;
-    let config = &loaded.config;
-    let node = node::scan_asking(
-        &Sysfs::new(&options.settings.sysfs_root),
-        &Network::observe()?,
-        &mut node::Kernel::new(config.asks_for_rdma(), config.asks_for_ddp()),
-    )?;
-    let plan = plan(&loaded.config, &node);
-    let verdicts = plan.verdicts.iter().zip(&node.functions);
-    let mut lines: Vec<String> = verdicts
-        .map(|(verdict, function)| format!("{verdict}{}", names::suffix(function)))
-        .collect();
-    lines.extend(
-        node.skipped
-            .iter()
-            .map(|skipped| format!("left out: {skipped}")),
-    );
-    lines.extend(loaded.rejected.iter().map(ToString::to_string));
-    say(&text(&lines))
-}
-
-fn text(lines: &[String]) -> String {
-    lines
-        .iter()
-        .flat_map(|line| [line.as_str(), "\n"])
-        .collect()
 }
 
 fn run(options: &Options) -> anyhow::Result<ExitCode> {
@@ -152,7 +109,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     Ok(ExitCode::SUCCESS)
 }
 
-/// TERM, INT and QUIT stop; HUP reads the configuration again.
+/// TERM, INT and QUIT stop; HUP reads the configuration again; USR1 does nothing.
 fn follow_signals(topics: &Topics, stop: &CancellationToken) -> io::Result<()> {
     let config = topics.config.clone();
     let mut hangup = signal(SignalKind::hangup())?;
@@ -162,6 +119,9 @@ fn follow_signals(topics: &Topics, stop: &CancellationToken) -> io::Result<()> {
             config.announce();
         }
     });
+    // Ends nothing in the Go plugin, so nobody may be surprised here.
+    let mut ignored = signal(SignalKind::user_defined1())?;
+    tokio::spawn(async move { while ignored.recv().await.is_some() {} });
     for kind in [
         SignalKind::terminate(),
         SignalKind::interrupt(),
@@ -194,15 +154,13 @@ mod names {
     use sriovdp::node::Function;
 
     #[cfg(feature = "names")]
-    pub(super) fn suffix(function: &Function) -> String {
-        match pci_ids::Device::from_vid_pid(function.vendor, function.device) {
-            Some(device) => format!(" ({} {})", device.vendor().name(), device.name()),
-            None => String::new(),
-        }
+    pub(super) fn of(function: &Function) -> Option<String> {
+        let device = pci_ids::Device::from_vid_pid(function.vendor, function.device)?;
+        Some(format!("{} {}", device.vendor().name(), device.name()))
     }
 
     #[cfg(not(feature = "names"))]
-    pub(super) fn suffix(_: &Function) -> String {
-        String::new()
+    pub(super) fn of(_: &Function) -> Option<String> {
+        None
     }
 }

@@ -113,12 +113,38 @@ fn explain_gives_a_reason_for_every_function() {
     let output = sriovdp(&["explain", "--config-file", &path, "--sysfs-root", &sysfs]);
     assert_eq!(output.status.code(), Some(0), "{}", err(&output));
     let text = out(&output);
-    assert!(text.contains("0000:af:00.2: intel.com/net\n"), "{text}");
     assert!(
-        text.contains("0000:18:02.0: no pool; not intel.com/net (selector object 1): vendors does not match 8086\n"),
+        text.contains("\nintel.com/net  0000:af:00.2  15b3:1018  mlx5_core  pf1#0"),
         "{text}"
     );
-    assert_eq!(text.lines().count(), 9);
+    assert!(
+        text.contains("\nno pool        0000:18:02.0  8086:154c  iavf       pf0#0  not intel.com/net: vendors does not match 8086\n"),
+        "{text}"
+    );
+    let output = sriovdp(&[
+        "explain",
+        "--config-file",
+        &path,
+        "--sysfs-root",
+        &sysfs,
+        "--json",
+        "--device",
+        "0000:af:00.2",
+    ]);
+    let value: serde_json::Value = serde_json::from_str(&out(&output)).unwrap();
+    assert_eq!(value["devices"].as_array().unwrap().len(), 1);
+    assert_eq!(value["devices"][0]["pool"], "intel.com/net");
+    let output = sriovdp(&[
+        "explain",
+        "--config-file",
+        &path,
+        "--sysfs-root",
+        &sysfs,
+        "--device",
+        "0000:99:00.0",
+    ]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(err(&output).starts_with("sriovdp: device 0000:99:00.0: no device of this node"));
 }
 
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
