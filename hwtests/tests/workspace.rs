@@ -161,12 +161,27 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
+/// Stories of the lab whose steps PARITY.md names, as `story::name of the step`.
+const STORIES: [&str; 3] = ["demo", "sriov", "sriovdp"];
+
+/// Sources of a story of the lab, in which its steps are named.
+fn story(name: &str) -> String {
+    let scenarios = workspace().join("hwtests/src/scenario");
+    let mut text = fs::read_to_string(scenarios.join(format!("{name}.rs"))).expect("read a story");
+    for entry in fs::read_dir(scenarios.join(name)).expect("list a story's folder") {
+        let path = entry.expect("list a story's folder").path();
+        if path.extension().is_some_and(|end| end == "rs") {
+            text += &fs::read_to_string(path).expect("read a story");
+        }
+    }
+    text
+}
+
 #[test]
 fn every_test_that_parity_names_exists() {
     let text = fs::read_to_string(workspace().join("PARITY.md")).expect("read PARITY.md");
     let functions = functions();
-    let steps = fs::read_to_string(workspace().join("hwtests/src/scenario/demo.rs"))
-        .expect("read the story");
+    let stories: BTreeMap<&str, String> = STORIES.map(|name| (name, story(name))).into();
     let mut named = 0;
     for (number, line) in text.lines().enumerate() {
         for word in line.split('`').skip(1).step_by(2) {
@@ -175,7 +190,9 @@ fn every_test_that_parity_names_exists() {
             };
             named += 1;
             let exists = match folder {
-                "demo" => steps.contains(&format!("\"{name}\"")),
+                story if stories.contains_key(story) => {
+                    stories[story].contains(&format!("\"{name}\""))
+                }
                 folder => functions
                     .get(folder)
                     .is_some_and(|names| names.contains(name)),
