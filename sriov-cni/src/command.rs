@@ -8,13 +8,16 @@ pub mod recover;
 pub mod status;
 
 mod claim;
+mod fallback;
 mod ipam;
 mod release;
 mod reset;
 
+use std::fmt::Display;
+use std::time::Duration;
+
 use cni::plugin::{Attachment, Invocation};
 use host::lock::Lock;
-use host::pci::PciAddress;
 
 use crate::compat::GoFiles;
 use crate::config::Network;
@@ -23,8 +26,26 @@ use crate::error::{Error, Result};
 use crate::ledger::{Entry, Ledger};
 use crate::log::Log;
 use crate::node::Node;
-use crate::record::Record;
+use crate::record::{Record, SlotRecord};
 use crate::site::Site;
+
+/// A record, by what was handed out.
+pub(crate) enum Known {
+    /// A VF.
+    Vf(Box<Record>),
+    /// A software slot.
+    Slot(Box<SlotRecord>),
+}
+
+impl Known {
+    /// The VF or slot.
+    pub(crate) fn device(&self) -> String {
+        match self {
+            Self::Vf(record) => record.vf.to_string(),
+            Self::Slot(record) => record.slot.to_string(),
+        }
+    }
+}
 
 /// One call in the middle of being served.
 pub(crate) struct Context<'a> {
@@ -69,25 +90,36 @@ impl<'a> Context<'a> {
         }
     }
 
-    pub(crate) fn lock(&self, vf: PciAddress, within: std::time::Duration) -> Result<Lock> {
-        crash::around(Point::Lock, || self.files.lock(vf, within)).map_err(|source| {
+    pub(crate) fn lock(&self, device: impl Display, within: Duration) -> Result<Lock> {
+        let device = device.to_string();
+        crash::around(Point::Lock, || self.files.lock(&device, within)).map_err(|source| {
             match source.kind() {
-                host::error::Kind::Deadline => Error::Locked { vf, source },
+                host::error::Kind::Deadline => Error::Locked { device, source },
                 _ => Error::State(source),
             }
         })
     }
 
-    /// The record of an attachment: ours, or made from the Go plugin's cache.
+    /// The record of a VF's attachment.
     pub(crate) fn record(&self, attachment: &Attachment) -> Result<Option<Record>> {
+        match self.known(attachment)? {
+            Some(Known::Vf(record)) => Ok(Some(*record)),
+            _ => Ok(None),
+        }
+    }
+
+    /// What is known of an attachment: by the ledger, or else by the Go plugin's cache.
+    pub(crate) fn known(&self, attachment: &Attachment) -> Result<Option<Known>> {
         match self.ledger.get(attachment).map_err(Error::State)? {
-            Entry::Record(record) => return Ok(Some(*record)),
+            Entry::Record(record) => return Ok(Some(Known::Vf(record))),
+            Entry::Slot(record) => return Ok(Some(Known::Slot(record))),
             Entry::Torn(error) => self
                 .log
                 .warning(&format!("ignored: {}", cni::error::chain(&error))),
             Entry::Absent => {}
         }
-        self.files.record(attachment).map_err(Error::State)
+        let of_go = self.files.record(attachment).map_err(Error::State)?;
+        Ok(of_go.map(|record| Known::Vf(Box::new(record))))
     }
 }
 

@@ -6,6 +6,7 @@
 
 mod cache;
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -35,9 +36,12 @@ impl GoFiles {
         }
     }
 
-    /// The VF's lock, which ADD and DEL of both programs hold. The file stays.
-    pub fn lock(&self, vf: PciAddress, within: Duration) -> Result<Lock> {
-        let path = self.state.join("pci/vf_lock").join(format!("{vf}.lock"));
+    /// The lock of a VF or slot, which ADD and DEL of both programs hold. The file stays.
+    pub fn lock(&self, device: impl Display, within: Duration) -> Result<Lock> {
+        let path = self
+            .state
+            .join("pci/vf_lock")
+            .join(format!("{device}.lock"));
         Lock::exclusive(&path, within)
     }
 

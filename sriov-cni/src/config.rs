@@ -5,6 +5,7 @@
 //! `OrigVfState`) is never read. Rules: spec/sriov-cni.md §1.
 
 mod device;
+mod fallback;
 mod link;
 mod mac;
 mod raw;
@@ -18,6 +19,7 @@ use host::netlink::address::Detection;
 use host::netlink::vf::{LinkState, Vlan};
 use host::pci::PciAddress;
 
+pub use fallback::{Fallback, slot};
 pub use link::Interface;
 pub use raw::{Network, RawConfig, Unreadable};
 pub use reset::ResetPolicy;
@@ -84,6 +86,7 @@ impl Invalid {
 impl Config {
     /// Checks every rule of spec/sriov-cni.md §1.1 and §1.2. `args` is the content of `CNI_ARGS`.
     pub fn new(raw: RawConfig, args: &Args) -> Result<Self, Invalid> {
+        fallback::slot(&raw)?;
         let vf = device::choose(&raw)?;
         let mac = mac::choose(&raw, args)?;
         let vlan = vlan::validate(raw.vlan, raw.vlan_qos, raw.vlan_proto.as_deref())?;
@@ -124,20 +127,20 @@ impl Config {
             network: raw.network,
         })
     }
+}
 
-    /// The result can be printed in the configured version. 0.1.0 and 0.2.0 have no place for an attachment without
-    /// addresses; upstream notices when the VF is already in the pod (spec/sriov-cni.md §2.5).
-    pub fn printable(&self) -> Result<(), Invalid> {
-        if self.network.version < Version::V0_3_0 && self.network.ipam.is_none() {
-            return Err(Invalid::new(
-                "cniVersion",
-                self.network.version,
-                // The first words are upstream's; tools match them.
-                "cannot convert: no valid IP addresses; add ipam or use cniVersion 0.3.0 or newer",
-            ));
-        }
-        Ok(())
+/// The result can be printed in the configured version. 0.1.0 and 0.2.0 have no place for an attachment without
+/// addresses; upstream notices when the VF is already in the pod (spec/sriov-cni.md §2.5).
+pub fn printable(network: &Network) -> Result<(), Invalid> {
+    if network.version < Version::V0_3_0 && network.ipam.is_none() {
+        return Err(Invalid::new(
+            "cniVersion",
+            network.version,
+            // The first words are upstream's; tools match them.
+            "cannot convert: no valid IP addresses; add ipam or use cniVersion 0.3.0 or newer",
+        ));
     }
+    Ok(())
 }
 
 /// Mbit/s that fit the kernel's field.

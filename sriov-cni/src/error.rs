@@ -52,18 +52,18 @@ pub enum Error {
     },
     /// Another attachment has the VF.
     // "is already allocated" is upstream's text; tools match it.
-    #[error("pci address {vf} is already allocated: {holder}")]
+    #[error("pci address {device} is already allocated: {holder}")]
     InUse {
-        /// The VF.
-        vf: PciAddress,
+        /// The VF or slot.
+        device: String,
         /// Who has it.
         holder: String,
     },
     /// Another process works on the VF.
-    #[error("VF {vf} is being set up or released by another process, try again")]
+    #[error("VF {device} is being set up or released by another process, try again")]
     Locked {
-        /// The VF.
-        vf: PciAddress,
+        /// The VF or slot.
+        device: String,
         /// The lock's deadline.
         source: NodeError,
     },
@@ -165,6 +165,14 @@ pub enum Error {
         /// Type of the plugin.
         plugin: String,
     },
+    /// The plugin behind a software slot failed; its code is kept.
+    #[error("fallback {plugin}: {failure}")]
+    Delegate {
+        /// Type of the plugin.
+        plugin: String,
+        /// What it said.
+        failure: cni::Error,
+    },
     /// An error of the protocol library.
     #[error("{0}")]
     Protocol(cni::Error),
@@ -226,7 +234,7 @@ impl Error {
                 own_code::NETDEV
             }
             Self::Address { .. } | Self::IpamResult { .. } => own_code::ADDRESS,
-            Self::Ipam { failure, .. } => failure.code,
+            Self::Ipam { failure, .. } | Self::Delegate { failure, .. } => failure.code,
             Self::Protocol(error) => error.code,
             Self::State(_) | Self::Node(_) => code::IO,
             Self::Differs { .. } => own_code::DIFFERS,
@@ -245,6 +253,7 @@ impl Error {
             | Self::IpamUnknown { .. }
             | Self::IpamResult { .. }
             | Self::Address { .. } => Some("IPAMFailed"),
+            Self::Delegate { .. } => Some("DelegateFailed"),
             Self::Several { first, .. } => first.reason(),
             _ => None,
         }
@@ -255,7 +264,9 @@ impl Error {
         let error = cni::Error::from_chain(self.code(), self);
         match (self, self.reason()) {
             (Self::Protocol(error), _) => error.clone(),
-            (Self::Ipam { failure, .. }, Some(reason)) if !failure.details.is_empty() => {
+            (Self::Ipam { failure, .. } | Self::Delegate { failure, .. }, Some(reason))
+                if !failure.details.is_empty() =>
+            {
                 error.with_details(format!("reason {reason}; {}", failure.details))
             }
             (

@@ -4,16 +4,19 @@
 //! and removed last, so a record is always found by its VF; a name without a record means nothing. Neither is synced:
 //! a power cut erases the state of the VFs too (design §3). All access is under the VF's lock.
 
+use std::fmt::Display;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use cni::plugin::Attachment;
-use host::error::{Error, Kind, Result};
+use host::error::{Error, Result};
 use host::file::{self, Durability};
 use host::pci::PciAddress;
+use serde::Deserialize;
 
 use crate::crash::{self, Point};
-use crate::record::{FORMAT, Record};
+use crate::record::{FORMAT, Record, SlotRecord};
+use crate::slot::Slot;
 
 /// Records of this node.
 #[derive(Debug, Clone)]
@@ -29,8 +32,10 @@ pub enum Entry {
     Absent,
     /// A file that cannot be read as a record; counts as absent, but is told about.
     Torn(Error),
-    /// A record.
+    /// A record of a VF.
     Record(Box<Record>),
+    /// A record of a software slot.
+    Slot(Box<SlotRecord>),
 }
 
 impl Ledger {
@@ -74,9 +79,9 @@ impl Ledger {
         self.read(&key(attachment))
     }
 
-    /// The attachment that a VF was given to last; `None` if no record can be meant.
-    pub fn holder(&self, vf: PciAddress) -> Result<Option<Attachment>> {
-        let text = file::read_text(&self.vfs.join(vf.to_string()))?;
+    /// The attachment that a VF or slot was given to last; `None` if no record can be meant.
+    pub fn holder(&self, device: impl Display) -> Result<Option<Attachment>> {
+        let text = file::read_text(&self.vfs.join(device.to_string()))?;
         Ok(text.as_deref().and_then(parse_key))
     }
 
@@ -87,12 +92,25 @@ impl Ledger {
             Some(holder) => match self.get(&holder)? {
                 // The attachment has got another VF since.
                 Entry::Record(record) if record.vf != vf => Ok(Entry::Absent),
+                Entry::Slot(_) => Ok(Entry::Absent),
                 entry => Ok(entry),
             },
         }
     }
 
-    /// Every record, ordered by container and interface. Torn files are left out.
+    /// The record that holds a slot.
+    pub fn of_slot(&self, slot: Slot) -> Result<Entry> {
+        match self.holder(slot)? {
+            None => Ok(Entry::Absent),
+            Some(holder) => match self.get(&holder)? {
+                Entry::Slot(record) if record.slot != slot => Ok(Entry::Absent),
+                Entry::Record(_) => Ok(Entry::Absent),
+                entry => Ok(entry),
+            },
+        }
+    }
+
+    /// Every record of a VF, ordered by container and interface. Torn files are left out.
     pub fn all(&self) -> Result<Vec<Record>> {
         let mut records = Vec::new();
         for name in file::list(&self.records)? {
@@ -117,6 +135,12 @@ impl Ledger {
         Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
     }
 
+    /// Every slot that has a file, whatever is in it.
+    pub fn slots(&self) -> Result<Vec<Slot>> {
+        let names = file::list(&self.vfs)?;
+        Ok(names.iter().filter_map(|name| name.parse().ok()).collect())
+    }
+
     /// The attachment has a file, readable or not.
     pub fn has(&self, attachment: &Attachment) -> Result<bool> {
         Ok(!matches!(self.get(attachment)?, Entry::Absent))
@@ -124,14 +148,31 @@ impl Ledger {
 
     /// Enters a new record and makes it the VF's.
     pub fn enter(&self, record: &Record) -> Result<()> {
-        let key = key(&record.attachment);
-        let vf = self.vfs.join(record.vf.to_string());
+        self.give(record.vf, &record.attachment)?;
+        self.update(record)
+    }
+
+    /// Enters the record of a slot and makes it the slot's.
+    pub fn enter_slot(&self, record: &SlotRecord) -> Result<()> {
+        self.give(record.slot, &record.attachment)?;
+        self.update_slot(record)
+    }
+
+    fn give(&self, device: impl Display, attachment: &Attachment) -> Result<()> {
+        let (path, key) = (self.vfs.join(device.to_string()), key(attachment));
         crash::around(Point::VfFile, || {
             file::with_dir(&self.vfs, || {
-                file::write(&vf, key.as_bytes(), file::PRIVATE, Durability::Process)
+                file::write(&path, key.as_bytes(), file::PRIVATE, Durability::Process)
             })
-        })?;
-        self.update(record)
+        })
+    }
+
+    /// Replaces the record of a slot's attachment.
+    pub fn update_slot(&self, record: &SlotRecord) -> Result<()> {
+        let path = self.records.join(key(&record.attachment));
+        crash::around(record.phase, || {
+            file::write_record(&path, record, Durability::Process)
+        })
     }
 
     /// Replaces the record of an attachment.
@@ -143,17 +184,16 @@ impl Ledger {
     }
 
     /// Removes the attachment's file, and the VF's if it names this attachment.
-    pub fn remove(&self, attachment: &Attachment, vf: PciAddress) -> Result<()> {
+    pub fn remove(&self, attachment: &Attachment, device: impl Display) -> Result<()> {
         self.forget(attachment)?;
-        self.leave(vf, attachment)
+        self.leave(device, attachment)
     }
 
     /// Removes the VF's file if it names this attachment; the attachment's file stays.
-    pub fn leave(&self, vf: PciAddress, attachment: &Attachment) -> Result<()> {
-        if self.holder(vf)?.as_ref() == Some(attachment) {
-            crash::around(Point::RemoveVfFile, || {
-                file::remove(&self.vfs.join(vf.to_string()))
-            })?;
+    pub fn leave(&self, device: impl Display, attachment: &Attachment) -> Result<()> {
+        let device = device.to_string();
+        if self.holder(&device)?.as_ref() == Some(attachment) {
+            crash::around(Point::RemoveVfFile, || file::remove(&self.vfs.join(device)))?;
         }
         Ok(())
     }
@@ -165,18 +205,26 @@ impl Ledger {
     }
 
     fn read(&self, key: &str) -> Result<Entry> {
+        /// What tells the kinds and versions of records apart.
+        #[derive(Deserialize)]
+        struct Kind {
+            format: u32,
+            slot: Option<Slot>,
+        }
         let path = self.records.join(key);
-        match file::read_record::<Record>(&path) {
-            Ok(None) => Ok(Entry::Absent),
-            Ok(Some(record)) if record.format == FORMAT => Ok(Entry::Record(Box::new(record))),
-            Ok(Some(record)) => Ok(Entry::Torn(Error::Value {
-                path,
-                value: format!("format {}", record.format),
+        let Some(bytes) = file::read(&path)? else {
+            return Ok(Entry::Absent);
+        };
+        let parsed = serde_json::from_slice(&bytes).and_then(|kind: Kind| match kind {
+            Kind { format, .. } if format != FORMAT => Ok(Entry::Torn(Error::Value {
+                path: path.clone(),
+                value: format!("format {format}"),
                 expected: "a record of format 1",
             })),
-            Err(error) if error.kind() == Kind::Invalid => Ok(Entry::Torn(error)),
-            Err(error) => Err(error),
-        }
+            Kind { slot: Some(_), .. } => Ok(Entry::Slot(serde_json::from_slice(&bytes)?)),
+            Kind { slot: None, .. } => Ok(Entry::Record(serde_json::from_slice(&bytes)?)),
+        });
+        Ok(parsed.unwrap_or_else(|source| Entry::Torn(Error::Record { path, source })))
     }
 }
 

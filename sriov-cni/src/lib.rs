@@ -13,6 +13,7 @@ pub mod command;
 pub mod compat;
 pub mod config;
 pub mod crash;
+pub mod delegate;
 pub mod error;
 pub mod ledger;
 pub mod log;
@@ -23,6 +24,7 @@ pub mod plugin;
 pub mod record;
 pub mod restore;
 pub mod site;
+pub mod slot;
 pub mod step;
 pub mod undo;
 

@@ -11,6 +11,10 @@ use host::netns::Identity;
 use host::pci::PciAddress;
 use serde::{Deserialize, Serialize};
 
+mod slot;
+
+pub use slot::SlotRecord;
+
 /// Version of the record's format. A record of another version is treated like a torn one.
 pub const FORMAT: u32 = 1;
 

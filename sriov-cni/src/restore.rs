@@ -10,7 +10,7 @@ use crate::error::{Error, Result};
 use crate::log::Log;
 use crate::node::{Function, Node};
 use crate::observe;
-use crate::record::Record;
+use crate::record::{Owner, Record};
 use crate::step::Step;
 use crate::undo::{self, Observed, Progress};
 
@@ -178,7 +178,17 @@ pub fn reachable<'a>(
     boot: &str,
     also: Option<&'a Path>,
 ) -> Result<Option<&'a Path>> {
-    let Some(owner) = &record.owner else {
+    reachable_owner(node, record.owner.as_ref(), boot, also)
+}
+
+/// The owner's namespace, likewise.
+pub fn reachable_owner<'a>(
+    node: &mut dyn Node,
+    owner: Option<&'a Owner>,
+    boot: &str,
+    also: Option<&'a Path>,
+) -> Result<Option<&'a Path>> {
+    let Some(owner) = owner else {
         // The Go plugin notes no identity: the path that the runtime names is all there is.
         return match also {
             Some(path) => Ok(node.namespace(path)?.map(|_| path)),

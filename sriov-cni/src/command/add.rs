@@ -14,7 +14,7 @@ use super::Context;
 use crate::addresses;
 use crate::apply::{self, Lesson, Subject};
 use crate::compat::Facts;
-use crate::config::{Config, RawConfig, ResetPolicy};
+use crate::config::{self, Config, RawConfig, ResetPolicy};
 use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
 use crate::node::{Node, Place};
@@ -34,10 +34,21 @@ pub fn add(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<AddRes
     let args = call.args()?;
     args.check_known(&["MAC"])
         .map_err(|error| cni::Error::from_chain(cni::error::code::INVALID_ENVIRONMENT, &error))?;
-    let config = Config::new(raw, &args)?;
     let previous = call.prev_result()?.unwrap_or_default();
+    if let Some((slot, fallback)) = config::slot(&raw)? {
+        if previous.ips.is_empty() {
+            config::printable(&raw.network)?;
+        }
+        let mut context = Context::new(site, node, call, &raw.network)?;
+        let added = context.add_slot(slot, &fallback, previous);
+        if let Err(error) = &added {
+            context.log.error(&cni::error::chain(error));
+        }
+        return added;
+    }
+    let config = Config::new(raw, &args)?;
     if previous.ips.is_empty() {
-        config.printable()?;
+        config::printable(&config.network)?;
     }
     let mut context = Context::new(site, node, call, &config.network)?;
     for warning in &config.warnings {
@@ -59,7 +70,7 @@ impl Context<'_> {
             netns: netns.to_path_buf(),
         };
         let identity = self.node.namespace(netns)?.ok_or_else(no_namespace)?;
-        self.leave_other_vf(config.vf)?;
+        self.leave_other_device(&config.vf.to_string())?;
         let _lock = self
             .lock(config.vf, self.site.add_lock)
             .map_err(|busy| self.told_by_ledger(config, busy))?;
@@ -105,7 +116,7 @@ impl Context<'_> {
         let holder = self.ledger.holder(config.vf).ok().flatten();
         match (busy, holder) {
             (Error::Locked { .. }, Some(other)) if other != self.attachment() => Error::InUse {
-                vf: config.vf,
+                device: config.vf.to_string(),
                 holder: format!(
                     "{} and another process is at work on it",
                     crate::error::holder(&other)

@@ -13,8 +13,8 @@ use host::netlink::link::Link;
 use host::netlink::vf::VfAttribute;
 use host::pci::PciAddress;
 
-use super::Context;
-use crate::config::{Config, RawConfig};
+use super::{Context, Known};
+use crate::config::{self, Config, RawConfig};
 use crate::error::{Error, Result};
 use crate::node::{Node, Place};
 use crate::observe;
@@ -23,14 +23,27 @@ use crate::site::Site;
 
 /// Compares; the first difference is the error.
 pub fn check(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
-    let config = Config::new(RawConfig::read(&call.config)?, &call.args()?)?;
+    let raw = RawConfig::read(&call.config)?;
     let previous = call.prev_result()?.ok_or_else(|| {
         cni::Error::new(
             code::INVALID_CONFIG,
             "CHECK needs prevResult in the configuration",
         )
     })?;
-    let mut context = Context::new(site, node, call, &config.network)?;
+    let mut context = Context::new(site, node, call, &raw.network)?;
+    // The ledger decides, not the configuration: that may have changed.
+    if let Some(Known::Slot(record)) = context.known(&context.attachment())? {
+        own_interface(call, &previous)?;
+        return context.check_slot(&record, &previous);
+    }
+    if let Some((slot, _)) = config::slot(&raw)? {
+        return Err(differs(
+            format!("owner of {slot}"),
+            "nobody".to_owned(),
+            "this container".to_owned(),
+        ));
+    }
+    let config = Config::new(raw, &call.args()?)?;
     let (ours, interface) = own_interface(call, &previous)?;
     context.check_owner(config.vf)?;
     let function = observe::function(context.node, config.vf)?;

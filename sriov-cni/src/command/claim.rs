@@ -4,7 +4,7 @@ use std::path::Path;
 
 use host::pci::PciAddress;
 
-use super::Context;
+use super::{Context, Known};
 use crate::crash::{self, Verb};
 use crate::error::{Error, Result, holder};
 use crate::ledger::Entry;
@@ -12,17 +12,29 @@ use crate::record::{Phase, Record};
 use crate::restore;
 
 impl Context<'_> {
-    /// Gives back what this attachment has of another VF, from an ADD that was not finished (its device may have
-    /// changed since). Takes that VF's lock.
-    pub(super) fn leave_other_vf(&mut self, vf: PciAddress) -> Result<()> {
-        let Some(mut record) = self.record(&self.attachment())? else {
+    /// Gives back what this attachment has of another device, from an ADD that was not finished (its device may have
+    /// changed since). Takes that device's lock.
+    pub(super) fn leave_other_device(&mut self, device: &str) -> Result<()> {
+        let attachment = self.attachment();
+        let Some(known) = self.known(&attachment)? else {
             return Ok(());
         };
-        if record.vf == vf && record.phase != Phase::Released {
-            return Ok(());
+        let other = match &known {
+            Known::Vf(record) if record.phase == Phase::Released => record.vf.to_string(),
+            known if known.device() == device => return Ok(()),
+            known => known.device(),
+        };
+        let _lock = self.lock(&other, self.site.add_lock)?;
+        // What was read without the lock may be gone or renewed.
+        match self.known(&attachment)? {
+            Some(Known::Vf(mut record)) if record.vf.to_string() == other => {
+                self.take_back(&mut record)
+            }
+            Some(Known::Slot(mut record)) if record.slot.to_string() == other => {
+                self.take_back_slot(&mut record)
+            }
+            _ => Ok(()),
         }
-        let _lock = self.lock(record.vf, self.site.add_lock)?;
-        self.take_back(&mut record)
     }
 
     /// Fails if a living attachment has the VF; takes it back from a dead one, and from an earlier ADD of this one.
@@ -34,7 +46,7 @@ impl Context<'_> {
                     .warning(&format!("ignored: {}", cni::error::chain(&error)));
                 None
             }
-            Entry::Absent => None,
+            Entry::Absent | Entry::Slot(_) => None,
         };
         let noted = self.files.owner(vf).map_err(Error::State)?;
         // The Go plugin wrote another owner after our record, or there is none of ours.
@@ -51,7 +63,7 @@ impl Context<'_> {
         };
         if record.attachment != self.attachment() && self.is_alive(&record)? {
             return Err(Error::InUse {
-                vf,
+                device: vf.to_string(),
                 holder: holder(&record.attachment),
             });
         }
@@ -68,7 +80,7 @@ impl Context<'_> {
         // Taking back our own attachment removes the file.
         if alive && self.files.owner(vf).map_err(Error::State)?.is_some() {
             return Err(Error::InUse {
-                vf,
+                device: vf.to_string(),
                 holder: format!("network namespace {} has it", netns.display()),
             });
         }

@@ -5,13 +5,14 @@ use std::time::Duration;
 
 use cni::plugin::Invocation;
 
-use super::Context;
+use super::{Context, Known};
 use crate::config::Network;
 use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
 use crate::node::Node;
-use crate::record::Record;
+use crate::record::{Record, SlotRecord};
 use crate::site::Site;
+use crate::slot::Slot;
 
 /// Writing a file takes far less; an older temporary file is a killed process's.
 const LEFT_BEHIND: Duration = Duration::from_secs(10);
@@ -33,15 +34,26 @@ impl Context<'_> {
         // A courtesy to the disk, not worth an error.
         let _ = self.ledger.sweep(LEFT_BEHIND);
         let attachment = self.attachment();
-        let Some(record) = self.record(&attachment)? else {
+        let Some(known) = self.known(&attachment)? else {
             return self.del_unknown();
         };
-        let _lock = self.lock(record.vf, self.site.del_lock)?;
+        let device = known.device();
+        let _lock = self.lock(&device, self.site.del_lock)?;
         // An ADD that healed it may have been faster.
-        match self.record(&attachment)? {
-            Some(record) => self.del_recorded(record),
+        match self
+            .known(&attachment)?
+            .filter(|now| now.device() == device)
+        {
+            Some(Known::Vf(record)) => self.del_recorded(*record),
+            Some(Known::Slot(record)) => self.del_slot(*record),
             None => self.del_unknown(),
         }
+    }
+
+    fn del_slot(&mut self, mut record: SlotRecord) -> Result<()> {
+        self.release_slot(&mut record)?;
+        self.log.info(&format!("{} taken back", record.slot));
+        Ok(())
     }
 
     fn del_recorded(&mut self, mut record: Record) -> Result<()> {
@@ -59,8 +71,21 @@ impl Context<'_> {
         let attachment = self.attachment();
         self.ledger.forget(&attachment).map_err(Error::State)?;
         self.files.remove_cache(&attachment).map_err(Error::State)?;
+        self.forget_slot()?;
         self.forget_owner_without_cache()?;
         self.deallocate_unknown()
+    }
+
+    /// An ADD killed before its record was written leaves the slot's file in the ledger.
+    fn forget_slot(&mut self) -> Result<()> {
+        let id: Option<String> = self.call.config.typed_folded("deviceID").ok().flatten();
+        let Some(slot) = id.and_then(|id| id.parse::<Slot>().ok()) else {
+            return Ok(());
+        };
+        let _lock = self.lock(slot, self.site.del_lock)?;
+        self.ledger
+            .leave(slot, &self.attachment())
+            .map_err(Error::State)
     }
 
     /// An ADD killed before its record was written leaves the VF's file in the ledger, and a Go DEL that failed half

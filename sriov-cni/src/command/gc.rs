@@ -1,12 +1,13 @@
 //! GC: gives back what belongs to no valid attachment of this one network (spec/sriov-cni.md §3.4).
 
 use cni::ipam::Ipam;
-use cni::plugin::Invocation;
+use cni::plugin::{Attachment, Invocation};
 
 use super::Context;
 use crate::config::Network;
 use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
+use crate::ledger::Entry;
 use crate::node::Node;
 use crate::site::Site;
 
@@ -41,6 +42,7 @@ pub fn gc(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
             }
         }
     }
+    errors.extend(context.gc_slots(&valid)?);
     if let Some(ipam) = Ipam::of(call, Some(site.ipam))? {
         errors.extend(ipam.gc().err().map(|failure| Error::Ipam {
             plugin: ipam.plugin_type().to_owned(),
@@ -48,4 +50,33 @@ pub fn gc(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
         }));
     }
     Error::from_many(errors).map_or(Ok(()), Err)
+}
+
+impl Context<'_> {
+    fn gc_slots(&mut self, valid: &[Attachment]) -> Result<Vec<Error>> {
+        let mut errors = Vec::new();
+        for slot in self.ledger.slots().map_err(Error::State)? {
+            let is_stale = |entry: &Entry| match entry {
+                Entry::Slot(record) => {
+                    record.network == self.call.name && !valid.contains(&record.attachment)
+                }
+                _ => false,
+            };
+            if !is_stale(&self.ledger.of_slot(slot).map_err(Error::State)?) {
+                continue;
+            }
+            match self.lock(slot, self.site.add_lock) {
+                Err(error) => errors.push(error),
+                Ok(_lock) => {
+                    let entry = self.ledger.of_slot(slot).map_err(Error::State)?;
+                    if is_stale(&entry)
+                        && let Entry::Slot(mut record) = entry
+                    {
+                        errors.extend(self.release_slot(&mut record).err());
+                    }
+                }
+            }
+        }
+        Ok(errors)
+    }
 }

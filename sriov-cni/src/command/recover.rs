@@ -8,14 +8,16 @@ use cni::raw::Object;
 use cni::version::Version;
 use host::pci::PciAddress;
 
-use super::Context;
+use super::{Context, Known};
 use crate::config::Network;
 use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
+use crate::ledger::Entry;
 use crate::node::Node;
-use crate::record::Record;
+use crate::record::{Record, SlotRecord};
 use crate::restore::Restored;
 use crate::site::Site;
+use crate::slot::Slot;
 use crate::{observe, undo};
 
 /// What became of one record or file.
@@ -103,16 +105,39 @@ impl Context<'_> {
     }
 
     fn recover_attachment(&mut self, attachment: &Attachment, dry_run: bool) -> Option<Line> {
-        let record = match self.record(attachment) {
-            Ok(Some(record)) => record,
+        let known = match self.known(attachment) {
+            Ok(Some(known)) => known,
             Ok(None) => return self.recover_torn(attachment, dry_run),
             Err(error) => return Some(line("state", Some(attachment), Err(&error))),
         };
-        let told = self.recover_record(&record, dry_run);
-        Some(match told {
-            Ok(told) => line(record.vf, Some(attachment), Ok(told)),
-            Err(error) => line(record.vf, Some(attachment), Err(&error)),
-        })
+        let told = match &known {
+            Known::Vf(record) => self.recover_record(record, dry_run),
+            Known::Slot(record) => self.recover_slot(record, dry_run),
+        };
+        let told = told.as_ref().map(Clone::clone);
+        Some(line(known.device(), Some(attachment), told))
+    }
+
+    fn recover_slot(&mut self, record: &SlotRecord, dry_run: bool) -> Result<(String, bool)> {
+        if self.is_slot_alive(record)? {
+            return Ok(("in use".to_owned(), true));
+        }
+        if dry_run {
+            let told = format!("would call DEL of {}, remove the record", record.plugin);
+            return Ok((told, false));
+        }
+        let _lock = self.lock(record.slot, self.site.del_lock)?;
+        // What was read without the lock may be gone or renewed.
+        match self.known(&record.attachment)? {
+            Some(Known::Slot(mut now)) if now.slot == record.slot => {
+                if self.is_slot_alive(&now)? {
+                    return Ok(("in use".to_owned(), true));
+                }
+                self.release_slot(&mut now)?;
+                Ok(("taken back".to_owned(), true))
+            }
+            _ => Ok(("given back by another process".to_owned(), true)),
+        }
     }
 
     fn recover_record(&mut self, record: &Record, dry_run: bool) -> Result<(String, bool)> {
@@ -190,6 +215,11 @@ impl Context<'_> {
                 lines.push(self.recover_file(vf, dry_run));
             }
         }
+        for slot in self.ledger.slots().map_err(Error::State)? {
+            if self.is_slot_left(slot)? {
+                lines.push(self.recover_slot_file(slot, dry_run));
+            }
+        }
         for vf in self.files.vfs().map_err(Error::State)? {
             if self.is_left_by_go(vf)? {
                 lines.push(self.recover_file(vf, dry_run));
@@ -216,6 +246,36 @@ impl Context<'_> {
         }
     }
 
+    fn recover_slot_file(&mut self, slot: Slot, dry_run: bool) -> Line {
+        if dry_run {
+            return line(
+                slot,
+                None,
+                Ok(("would remove a file without record".to_owned(), false)),
+            );
+        }
+        let removed = self.remove_left_slot(slot);
+        let told = removed
+            .as_ref()
+            .map(|()| ("a file without record is removed".to_owned(), true));
+        line(slot, None, told)
+    }
+
+    fn remove_left_slot(&mut self, slot: Slot) -> Result<()> {
+        let _lock = self.lock(slot, self.site.del_lock)?;
+        if self.is_slot_left(slot)?
+            && let Some(holder) = self.ledger.holder(slot).map_err(Error::State)?
+        {
+            self.ledger.leave(slot, &holder).map_err(Error::State)?;
+        }
+        Ok(())
+    }
+
+    fn is_slot_left(&self, slot: Slot) -> Result<bool> {
+        let entry = self.ledger.of_slot(slot).map_err(Error::State)?;
+        Ok(!matches!(entry, Entry::Slot(_)))
+    }
+
     fn remove_left_file(&mut self, vf: PciAddress) -> Result<()> {
         let _lock = self.lock(vf, self.site.del_lock)?;
         if self.is_left_in_ledger(vf)?
@@ -230,7 +290,7 @@ impl Context<'_> {
     }
 
     fn is_left_in_ledger(&self, vf: PciAddress) -> Result<bool> {
-        if let crate::ledger::Entry::Record(_) = self.ledger.of_vf(vf).map_err(Error::State)? {
+        if let Entry::Record(_) = self.ledger.of_vf(vf).map_err(Error::State)? {
             return Ok(false);
         }
         let holder = self.ledger.holder(vf).map_err(Error::State)?;

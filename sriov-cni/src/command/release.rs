@@ -75,7 +75,9 @@ impl Context<'_> {
             return Ok(false);
         }
         let holder = self.ledger.holder(record.vf).map_err(Error::State)?;
-        if holder.is_some_and(|holder| holder != record.attachment && self.is_recorded(&holder)) {
+        if let Some(holder) = holder.filter(|holder| *holder != record.attachment)
+            && self.is_recorded(&holder)?
+        {
             return Ok(false);
         }
         let Some(noted) = self.files.owner(record.vf).map_err(Error::State)? else {
@@ -102,11 +104,9 @@ impl Context<'_> {
         Ok(!is_another || self.node.namespace(&noted)?.is_none())
     }
 
-    fn is_recorded(&self, attachment: &cni::plugin::Attachment) -> bool {
-        matches!(
-            self.ledger.get(attachment),
-            Ok(crate::ledger::Entry::Record(_))
-        )
+    fn is_recorded(&self, attachment: &cni::plugin::Attachment) -> Result<bool> {
+        let entry = self.ledger.get(attachment).map_err(Error::State)?;
+        Ok(matches!(entry, crate::ledger::Entry::Record(_)))
     }
 
     fn keep_what_is_left(

@@ -7,6 +7,7 @@ mod crash;
 mod defaults;
 mod del;
 mod driver;
+mod fallback;
 mod gc;
 mod go;
 mod interface;

@@ -4,11 +4,9 @@ use host::pci::PciAddress;
 
 use super::{Invalid, RawConfig};
 
-/// Ids of a pool's software slots (design §5).
-const SOFTWARE_SLOT: &str = "software-";
-
-pub(super) fn choose(raw: &RawConfig) -> Result<PciAddress, Invalid> {
-    let (key, id) = [
+/// The device that is given, and the key it is given by.
+pub(super) fn given(raw: &RawConfig) -> Result<(&'static str, &str), Invalid> {
+    [
         ("deviceID", &raw.device_id),
         ("runtimeConfig.deviceID", &raw.runtime_device_id),
         ("pciBusID", &raw.pci_bus_id),
@@ -22,14 +20,11 @@ pub(super) fn choose(raw: &RawConfig) -> Result<PciAddress, Invalid> {
             "is missing",
             "VF pci addr is required; the pod must request the network's resource, so that a device is allocated",
         )
-    })?;
-    if id.starts_with(SOFTWARE_SLOT) {
-        return Err(Invalid::new(
-            key,
-            id,
-            "is a software slot, and this network has no fallback configured; run the pod on a node with VFs",
-        ));
-    }
+    })
+}
+
+pub(super) fn choose(raw: &RawConfig) -> Result<PciAddress, Invalid> {
+    let (key, id) = given(raw)?;
     id.to_ascii_lowercase().parse().map_err(|_| {
         Invalid::new(
             key,

@@ -66,6 +66,8 @@ pub struct RawConfig {
     pub reset_policy: Option<String>,
     /// `strict`; false takes every `spoofchk` and `trust` other than `on` for `off`, as upstream does.
     pub strict: bool,
+    /// `fallback`: the plugin for software slots.
+    pub fallback: Option<Object>,
     /// `prevResult`, byte for byte.
     pub prev_result: Option<Box<RawValue>>,
 }
@@ -139,6 +141,7 @@ impl RawConfig {
             ipv6_dad: config.typed_folded("ipv6Dad")?,
             announce: config.typed_folded("announce")?.unwrap_or(true),
             reset_policy: config.typed_folded("resetPolicy")?,
+            fallback: config.typed_folded("fallback")?,
             strict: config.typed_folded("strict")?.unwrap_or(true),
             prev_result: config
                 .get_folded("prevResult")

@@ -210,7 +210,7 @@ fn a_vf_of_a_live_pod_is_refused_and_left_alone() {
 #[test]
 fn a_vf_locked_by_another_process_is_worth_another_try() {
     let mut world = World::igb();
-    let vf = VF.parse().unwrap();
+    let vf = VF;
     let _held = world.site.go_files().lock(vf, Duration::ZERO).unwrap();
     let error = world.add("c1", NETNS, &json!({})).unwrap_err();
     assert_eq!((error.code(), error.reason()), (11, Some("VFInUse")));

@@ -303,11 +303,7 @@ fn a_vf_rebound_to_another_driver_while_in_use_gets_its_attributes_back() {
 fn a_del_of_a_locked_vf_is_worth_another_try() {
     let mut world = World::igb();
     world.add("c1", NETNS, &json!({})).unwrap();
-    let _held = world
-        .site
-        .go_files()
-        .lock(VF.parse().unwrap(), Duration::ZERO)
-        .unwrap();
+    let _held = world.site.go_files().lock(VF, Duration::ZERO).unwrap();
     assert_eq!(world.del("c1", NETNS).unwrap_err().code(), 11);
     assert!(world.leftovers().contains(&"ledger/c1@net1".to_owned()));
 }
@@ -353,7 +349,7 @@ fn names_that_pods_and_udev_gave_the_interface_do_not_keep_it_from_its_own() {
 #[test]
 fn an_add_that_died_before_its_record_was_written_leaves_nothing() {
     let mut world = World::igb();
-    let vf = VF.parse().unwrap();
+    let vf = VF;
     world.site.ledger().create().unwrap();
     write(&world.state(&format!("ledger/pci/{VF}")), b"c1@net1");
     assert!(world.site.ledger().holder(vf).unwrap().is_some());

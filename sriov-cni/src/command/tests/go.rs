@@ -151,11 +151,7 @@ fn our_attachment_is_restored_from_the_go_format_alone() {
             &json!({ "vlan": 100, "mac": "02:00:00:00:00:77" }),
         )
         .unwrap();
-    world
-        .site
-        .ledger()
-        .remove(&attachment("c1"), VF.parse().unwrap())
-        .unwrap();
+    world.site.ledger().remove(&attachment("c1"), VF).unwrap();
     world.del("c1", NETNS).unwrap();
     let pf = world.machine.pf();
     let state = world.machine.control.vf(&pf, INDEX).unwrap().unwrap();

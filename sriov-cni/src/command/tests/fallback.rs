@@ -1,0 +1,489 @@
+//! Software slots, served by a plugin that notes how it is called.
+
+use std::os::unix::fs::PermissionsExt;
+
+use super::*;
+use crate::fake::Crash;
+
+const SLOT: &str = "software-3";
+
+/// Gives an interface and an address, as macvlan with host-local does, and nothing for the other verbs.
+pub(super) const WORKS: &str = r#"[ "$CNI_COMMAND" = ADD ] && echo '{"cniVersion":"1.0.0","interfaces":[{"name":"net1","mac":"02:00:00:00:00:55","sandbox":"/run/netns/a"}],"ips":[{"interface":0,"address":"192.0.2.5/24","gateway":"192.0.2.1"}],"dns":{}}'
+exit 0"#;
+
+fn asked(extra: &Value) -> Value {
+    let mut asked = json!({
+        "deviceID": SLOT, "name": "net", "ipam": { "type": "test-ipam" },
+        "fallback": { "type": "macvlan", "master": "eth1", "mode": "bridge" },
+    });
+    for (key, value) in extra.as_object().unwrap() {
+        asked[key] = value.clone();
+    }
+    asked
+}
+
+impl World {
+    /// A program `macvlan` that notes verb, container, interface, namespace and arguments, and its last stdin.
+    pub(super) fn delegate(&self, body: &str) {
+        let directory = self.directory.path();
+        let script = format!(
+            "#!/bin/sh\ncat >{0}/stdin.$CNI_COMMAND\necho \"$CNI_COMMAND $CNI_CONTAINERID $CNI_IFNAME netns=$CNI_NETNS args=$CNI_ARGS\" >>{0}/macvlan.log\n{body}\n",
+            directory.display()
+        );
+        let program = directory.join("macvlan");
+        write(&program, script.as_bytes());
+        std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    }
+
+    fn delegate_calls(&self) -> Vec<String> {
+        let text = host::file::read_text(&self.directory.path().join("macvlan.log")).unwrap();
+        text.iter()
+            .flat_map(|text| text.lines())
+            .map(ToOwned::to_owned)
+            .collect()
+    }
+
+    fn stdin(&self, verb: &str) -> Value {
+        let path = self.directory.path().join(format!("stdin.{verb}"));
+        serde_json::from_slice(&host::file::read(&path).unwrap().unwrap()).unwrap()
+    }
+
+    fn check(&mut self, netns: &str, extra: &Value) -> Result<(), Error> {
+        let call = self.call(Command::Check, "c1", netns, extra);
+        super::super::check::check(&self.site, &mut (&mut self.machine), &call)
+    }
+}
+
+fn world() -> World {
+    let world = World::igb();
+    world.ipam("exit 0");
+    world.delegate(WORKS);
+    world
+}
+
+#[test]
+fn a_software_slot_is_served_by_the_plugin_with_the_networks_name_ipam_and_runtime_config() {
+    let mut world = world();
+    let mut call = world.call(Command::Add, "c1", NETNS, &asked(&json!({
+        "runtimeConfig": { "mac": "02:00:00:00:00:55" }, "mac": "02:00:00:00:00:44", "mtu": 1400, "vlan": 100,
+        "cniVersion": "0.4.0",
+    })));
+    call.args_text = "IgnoreUnknown=true;K8S_POD_NAME=p".to_owned();
+    let result = super::super::add::add(&world.site, &mut (&mut world.machine), &call).unwrap();
+    assert_eq!(
+        world.delegate_calls(),
+        ["ADD c1 net1 netns=/run/netns/a args=IgnoreUnknown=true;K8S_POD_NAME=p"]
+    );
+    assert_eq!(
+        world.stdin("ADD"),
+        json!({ "type": "macvlan", "master": "eth1", "mode": "bridge", "cniVersion": "0.4.0", "name": "net",
+            "ipam": { "type": "test-ipam" }, "runtimeConfig": { "mac": "02:00:00:00:00:55" },
+            "mac": "02:00:00:00:00:44", "mtu": 1400 })
+    );
+    let interface = &result.interfaces[0];
+    assert_eq!(
+        (
+            interface.name.as_str(),
+            interface.sandbox.as_str(),
+            interface.mac.as_str()
+        ),
+        ("net1", NETNS, "02:00:00:00:00:55")
+    );
+    assert_eq!(result.ips[0].interface, Some(0));
+    assert!(world.leftovers().contains(&"ledger/c1@net1".to_owned()));
+    assert_eq!(world.machine.changes, [""; 0], "no VF is touched");
+}
+
+#[test]
+fn the_plugin_is_spoken_to_in_a_version_that_every_release_of_it_knows() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({ "cniVersion": "1.1.0", "prevResult": { "cniVersion": "1.1.0",
+        "interfaces": [{ "name": "eth0", "sandbox": NETNS }], "ips": [{ "interface": 0, "address": "10.0.0.9/24" }] } }))).unwrap();
+    let stdin = world.stdin("ADD");
+    assert_eq!(
+        (&stdin["cniVersion"], &stdin["prevResult"]["cniVersion"]),
+        (&json!("1.0.0"), &json!("1.0.0"))
+    );
+}
+
+#[test]
+fn what_earlier_plugins_made_stays_in_front_of_the_result() {
+    let mut world = world();
+    let previous = json!({ "cniVersion": "1.1.0", "interfaces": [{ "name": "eth0", "sandbox": NETNS }],
+        "ips": [{ "interface": 0, "address": "10.0.0.9/24" }] });
+    let result = world
+        .add("c1", NETNS, &asked(&json!({ "prevResult": previous })))
+        .unwrap();
+    let names: Vec<_> = result
+        .interfaces
+        .iter()
+        .map(|interface| interface.name.as_str())
+        .collect();
+    assert_eq!(names, ["eth0", "net1"]);
+    let indexes: Vec<_> = result.ips.iter().map(|ip| ip.interface).collect();
+    assert_eq!(indexes, [Some(0), Some(1)]);
+}
+
+#[test]
+fn del_of_a_slot_calls_the_plugin_with_what_its_add_was_given() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    // The network has changed since, the device as well: the ledger decides.
+    world
+        .del_with("c1", NETNS, &json!({ "deviceID": VF, "ipam": {} }))
+        .unwrap();
+    assert_eq!(
+        world.delegate_calls()[1],
+        "DEL c1 net1 netns=/run/netns/a args="
+    );
+    assert_eq!(world.stdin("DEL"), world.stdin("ADD"));
+    assert_eq!(world.leftovers(), [""; 0]);
+    world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
+    assert_eq!(
+        world.delegate_calls().len(),
+        2,
+        "nothing is recorded any more"
+    );
+}
+
+#[test]
+fn del_of_a_slot_gives_the_plugin_no_namespace_that_is_another_ones() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    world.machine.kill_pod(NETNS);
+    world.machine.start_pod(NETNS);
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(world.delegate_calls()[1], "DEL c1 net1 netns= args=");
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_plugin_that_fails_in_add_is_told_to_delete_and_its_code_and_text_are_kept() {
+    let mut world = world();
+    world.delegate(r#"[ "$CNI_COMMAND" = ADD ] && echo '{"code":77,"msg":"no such master"}' && exit 1; exit 0"#);
+    let error = world.add("c1", NETNS, &asked(&json!({}))).unwrap_err();
+    assert_eq!((error.code(), error.reason()), (77, Some("DelegateFailed")));
+    assert_eq!(text(&error), "fallback macvlan: no such master");
+    let verbs: Vec<_> = world
+        .delegate_calls()
+        .iter()
+        .map(|call| call[..3].to_owned())
+        .collect();
+    assert_eq!(verbs, ["ADD", "DEL"]);
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_plugin_that_fails_in_del_keeps_the_record_until_it_succeeds() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    world.delegate(r#"echo '{"code":11,"msg":"busy"}'; exit 1"#);
+    assert_eq!(world.del("c1", NETNS).unwrap_err().code(), 11);
+    assert!(world.leftovers().contains(&"ledger/c1@net1".to_owned()));
+    world.delegate(WORKS);
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_slot_of_a_living_pod_is_refused_and_that_of_a_dead_one_is_taken_back() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    world.machine.start_pod("/run/netns/b");
+    let error = world
+        .add("c2", "/run/netns/b", &asked(&json!({})))
+        .unwrap_err();
+    assert_eq!(
+        (text(&error).as_str(), error.code()),
+        (
+            "pci address software-3 is already allocated: container c1 has it as net1",
+            11
+        )
+    );
+    world.machine.kill_pod(NETNS);
+    world.add("c2", "/run/netns/b", &asked(&json!({}))).unwrap();
+    assert_eq!(world.delegate_calls()[1], "DEL c1 net1 netns= args=");
+    // The late DEL of the first one.
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(
+        world.delegate_calls().len(),
+        3,
+        "the new owner's plugin is not called"
+    );
+    assert!(world.leftovers().contains(&"ledger/c2@net1".to_owned()));
+}
+
+#[test]
+fn an_interface_of_the_pod_with_the_slots_name_is_refused_before_anything_is_done() {
+    let mut world = world();
+    let pod = world.machine.pods.get_mut(&PathBuf::from(NETNS)).unwrap();
+    pod.links.push(host::netlink::link::Link {
+        index: 3,
+        name: "net1".to_owned(),
+        ..Default::default()
+    });
+    let error = world.add("c1", NETNS, &asked(&json!({}))).unwrap_err();
+    assert_eq!(error.reason(), Some("InterfaceExists"));
+    assert_eq!(
+        (world.delegate_calls(), world.leftovers()),
+        (vec![], vec![])
+    );
+}
+
+#[test]
+fn check_of_a_slot_is_forwarded_with_the_recorded_configuration() {
+    let mut world = world();
+    let result = world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    let previous: Value = serde_json::from_str(&result.to_json(Version::V1_1_0).unwrap()).unwrap();
+    world
+        .check(NETNS, &json!({ "deviceID": VF, "prevResult": previous }))
+        .unwrap();
+    assert_eq!(
+        world.delegate_calls()[1],
+        "CHECK c1 net1 netns=/run/netns/a args="
+    );
+    assert_eq!(world.stdin("CHECK")["master"], "eth1");
+    assert_eq!(
+        world.stdin("CHECK")["prevResult"]["interfaces"][0]["name"],
+        "net1"
+    );
+    world.delegate(r#"echo '{"code":999,"msg":"no address"}'; exit 1"#);
+    assert_eq!(
+        world
+            .check(NETNS, &json!({ "deviceID": VF, "prevResult": previous }))
+            .unwrap_err()
+            .code(),
+        999
+    );
+    world.delegate(WORKS);
+    world.del("c1", NETNS).unwrap();
+    let error = world
+        .check(NETNS, &asked(&json!({ "prevResult": previous })))
+        .unwrap_err();
+    assert_eq!(
+        text(&error),
+        "owner of software-3 is nobody, expected this container"
+    );
+}
+
+#[test]
+fn gc_deletes_slots_of_its_own_network_only() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    super::gc::gc(&mut world, "other", &json!([])).unwrap();
+    super::gc::gc(
+        &mut world,
+        "net",
+        &json!([{ "containerID": "c1", "ifname": "net1" }]),
+    )
+    .unwrap();
+    assert_eq!(world.delegate_calls().len(), 1);
+    super::gc::gc(&mut world, "net", &json!([])).unwrap();
+    assert_eq!(
+        world.delegate_calls()[1],
+        "DEL c1 net1 netns=/run/netns/a args="
+    );
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[test]
+fn recover_deletes_slots_of_dead_pods_only() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    assert!(
+        world
+            .recover(false)
+            .iter()
+            .all(|line| line.told == "in use")
+    );
+    world.machine.kill_pod(NETNS);
+    assert_eq!(
+        world.recover(true)[0].told,
+        "would call DEL of macvlan, remove the record"
+    );
+    assert_eq!(world.delegate_calls().len(), 1);
+    let lines = world.recover(false);
+    assert_eq!(
+        lines[0].to_string(),
+        "software-3 of container c1 as net1: taken back"
+    );
+    assert_eq!(world.delegate_calls()[1], "DEL c1 net1 netns= args=");
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_forgotten_resource_request_is_an_error_and_no_fallback() {
+    let mut world = world();
+    let error = world
+        .add("c1", NETNS, &asked(&json!({ "deviceID": "" })))
+        .unwrap_err();
+    assert!(
+        text(&error).contains("VF pci addr is required"),
+        "{}",
+        text(&error)
+    );
+    assert_eq!(world.delegate_calls(), [""; 0]);
+}
+
+#[test]
+fn a_vf_that_is_missing_is_an_error_and_no_fallback() {
+    let mut world = world();
+    world.machine.function = crate::node::Found::Nothing;
+    let error = world
+        .add("c1", NETNS, &asked(&json!({ "deviceID": VF })))
+        .unwrap_err();
+    assert_eq!(error.code(), 100);
+    assert_eq!(world.delegate_calls(), [""; 0]);
+}
+
+#[test]
+fn a_slot_without_fallback_or_with_a_wrong_one_is_refused_with_what_to_do() {
+    let mut world = world();
+    for (extra, said) in [
+        (
+            json!({ "fallback": null }),
+            "deviceID software-3: is a software slot, and this network has no fallback configured; run the pod on a node with VFs",
+        ),
+        (
+            json!({ "fallback": { "master": "eth1" } }),
+            "fallback.type is missing: give \"macvlan\" or \"ipvlan\"",
+        ),
+        (
+            json!({ "fallback": { "type": "bridge" } }),
+            "fallback.type \"bridge\": give \"macvlan\" or \"ipvlan\"",
+        ),
+        (
+            json!({ "fallback": { "type": "macvlan", "ipam": {} } }),
+            "fallback has ipam: ipam is the network's own: remove it from fallback",
+        ),
+        (
+            json!({ "deviceID": "software-03" }),
+            "deviceID \"software-03\": is no software slot; they are called software-0, software-1, …",
+        ),
+        // On a VF, too: it must not wait for a node without NIC to be noticed.
+        (
+            json!({ "deviceID": VF, "fallback": { "type": "bridge" } }),
+            "fallback.type \"bridge\": give \"macvlan\" or \"ipvlan\"",
+        ),
+    ] {
+        let error = world.add("c1", NETNS, &asked(&extra)).unwrap_err();
+        assert_eq!((text(&error).as_str(), error.code()), (said, 7));
+    }
+    assert_eq!(
+        (world.delegate_calls(), world.leftovers()),
+        (vec![], vec![])
+    );
+}
+
+#[test]
+fn a_result_that_cannot_be_told_in_an_old_version_is_refused_before_anything_is_done() {
+    let mut world = world();
+    let error = world
+        .add(
+            "c1",
+            NETNS,
+            &asked(&json!({ "cniVersion": "0.2.0", "ipam": {} })),
+        )
+        .unwrap_err();
+    assert!(
+        text(&error).contains("cannot convert: no valid IP addresses"),
+        "{}",
+        text(&error)
+    );
+    assert_eq!(world.delegate_calls(), [""; 0]);
+}
+
+#[test]
+fn a_device_that_changed_from_vf_to_slot_between_two_adds_leaves_the_vf() {
+    let mut world = world();
+    world.ipam(GIVES_AN_ADDRESS);
+    let before = world.machine.baseline();
+    world.add("c1", NETNS, &json!({ "vlan": 100 })).unwrap();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    assert_eq!(world.machine.baseline(), before);
+    world.add("c1", NETNS, &json!({ "vlan": 100 })).unwrap();
+    assert_eq!(
+        world.delegate_calls()[1],
+        "DEL c1 net1 netns=/run/netns/a args="
+    );
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}
+
+/// Every point of every verb, and what a runtime may do next: in the end the plugin's last word is DEL or was none.
+#[test]
+fn a_slot_killed_at_any_point_is_not_leaked() {
+    let next: [fn(&mut World); 4] = [
+        |world| world.del_with("c1", NETNS, &asked(&json!({}))).unwrap(),
+        |world| {
+            world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
+            world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
+        },
+        |world| {
+            world.machine.kill_pod(NETNS);
+            assert!(world.recover(false).iter().all(|line| line.is_done));
+        },
+        |world| {
+            world.machine.kill_pod(NETNS);
+            world.machine.start_pod("/run/netns/b");
+            world.add("c2", "/run/netns/b", &asked(&json!({}))).unwrap();
+            world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
+            assert!(world.leftovers().contains(&"ledger/c2@net1".to_owned()));
+            world
+                .del_with("c2", "/run/netns/b", &asked(&json!({})))
+                .unwrap();
+        },
+    ];
+    let mut cells = 0;
+    for listed in crate::crash::list() {
+        if listed.mode != "fallback" || listed.when.is_some() {
+            continue;
+        }
+        for next in next {
+            let mut world = world();
+            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
+                die_at(&mut world, &listed.point);
+            }));
+            assert!(
+                ended.is_err_and(|panic| panic.is::<Crash>()),
+                "{} is not passed",
+                listed.point
+            );
+            world.delegate(WORKS);
+            next(&mut world);
+            assert_eq!(world.leftovers(), [""; 0], "{}", listed.point);
+            let noted = world.delegate_calls();
+            let of_first: Vec<_> = noted.iter().filter(|call| call.contains(" c1 ")).collect();
+            assert!(
+                of_first.last().is_none_or(|call| call.starts_with("DEL")),
+                "{}: {noted:?}",
+                listed.point
+            );
+            cells += 1;
+        }
+    }
+    assert!(cells > 100, "{cells} cells");
+}
+
+fn die_at(world: &mut World, point: &str) {
+    let add = |world: &mut World| drop(world.add("c1", NETNS, &asked(&json!({}))));
+    match point.split('.').next().unwrap() {
+        "add" => {}
+        "rollback" => world.delegate("[ \"$CNI_COMMAND\" = DEL ]"),
+        _ => add(world),
+    }
+    crate::crash::arm(point).unwrap();
+    match point.split('.').next().unwrap() {
+        "del" => world.del("c1", NETNS).unwrap(),
+        "gc" => super::gc::gc(world, "net", &json!([])).unwrap(),
+        "recover" => {
+            world.machine.kill_pod(NETNS);
+            world.machine.start_pod(NETNS);
+            world.recover(false);
+        }
+        _ => add(world),
+    }
+}
