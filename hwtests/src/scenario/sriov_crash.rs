@@ -7,14 +7,18 @@
 pub mod cell;
 pub mod choose;
 pub mod config;
+pub mod disturb;
 pub mod eyes;
 pub mod kill;
 pub mod lab;
+pub mod mischief;
 pub mod plant;
 pub mod points;
 pub mod seat;
+pub mod situation;
 pub mod story;
 pub mod table;
+pub mod watch;
 
 use std::{
     collections::VecDeque,
@@ -25,10 +29,11 @@ use std::{
 use anyhow::{Context, Result, bail, ensure};
 
 use self::{
-    cell::{Cell, Column, Kind, Verb},
+    cell::{Cell, Column},
     kill::Killed,
     lab::Lab,
     plant::Fault,
+    points::Rows,
     seat::Seat,
     story::Story,
 };
@@ -89,22 +94,26 @@ pub async fn play(machine: &Machine, report: &mut Reporter) -> Result<()> {
 /// Everything that needs no further boot.
 async fn first_boot(machine: &Machine, lab: &mut Lab, report: &mut Reporter) -> Result<Story> {
     let mut story = Story::default();
+    let mut rows = Rows::default();
     report
         .step("crash points", async {
-            story.rows = points::rows(lab)?;
-            Ok(points::counts(&story.rows))
+            rows = points::rows()?;
+            Ok(points::counts(&rows.reached))
         })
         .await?;
+    let Rows {
+        reached,
+        out_of_reach,
+    } = rows;
+    for (why, rows) in points::by_reason(&out_of_reach) {
+        report.skipped(
+            &format!("{} rows", rows.len()),
+            &format!("{why}: {}", rows.join(", ")),
+        )?;
+    }
+    story.rows = reached.iter().map(|(row, _)| row.clone()).collect();
     for (number, fault) in Fault::ALL.into_iter().enumerate() {
-        let late = story
-            .rows
-            .iter()
-            .rfind(|row| (row.verb, row.kind) == (Verb::Add, Kind::Kernel));
-        let late = late.map(|row| row.point.clone());
-        let found = async {
-            let point = late.context("there is no point to crash at")?;
-            plant::find(lab, fault, PLANTED + number, &point)
-        };
+        let found = async { plant::find(lab, fault, PLANTED + number) };
         report.step(&format!("planted {fault:?}"), found).await?;
     }
     let room = lab
@@ -113,9 +122,9 @@ async fn first_boot(machine: &Machine, lab: &mut Lab, report: &mut Reporter) -> 
         .map(|(kind, list)| (*kind, list.len()))
         .collect();
     let cells = if machine.long {
-        choose::all(&story.rows)
+        choose::all(&reached)
     } else {
-        choose::spread(&story.rows, &room)
+        choose::spread(&reached, &room)
     };
     story.planned = cells.len();
     let (to_boot, mut now): (VecDeque<Cell>, VecDeque<Cell>) =
@@ -190,7 +199,7 @@ async fn before_boot(
             let (waiting, ended): (Vec<Seat>, Vec<Seat>) =
                 batch.drain(..).partition(|seat| seat.red.is_none());
             story.waiting = waiting;
-            story.waiting.iter_mut().for_each(|seat| seat.done += 1);
+            story.waiting.iter_mut().for_each(Seat::booted);
             let count = story.waiting.len() + ended.len();
             verdict(count, &story.end(ended))
         })
@@ -214,8 +223,8 @@ async fn after_boot(lab: &mut Lab, story: &mut Story, report: &mut Reporter) -> 
 }
 
 /// Ends a batch; returns what is red.
-fn finish(lab: &mut Lab, story: &mut Story, batch: Vec<Seat>) -> Vec<String> {
-    lab.clear(&batch);
+fn finish(lab: &mut Lab, story: &mut Story, mut batch: Vec<Seat>) -> Vec<String> {
+    lab.clear(&mut batch);
     let mut red = story.end(batch);
     if red.is_empty() {
         red.extend(

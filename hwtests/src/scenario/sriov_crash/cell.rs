@@ -4,13 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::situation::Situation;
+
 /// What the plugin does when it is aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub enum Verb {
     /// ADD.
     Add,
-    /// ADD that is undoing itself, since the pod refuses a route.
+    /// ADD that is undoing itself, since something is refused at its end.
     RollBack,
+    /// ADD that takes the device back from its last owner first.
+    Heal,
     /// DEL after an ADD.
     Del,
     /// GC after an ADD.
@@ -69,6 +73,8 @@ pub struct Cell {
     pub row: Row,
     /// What comes next.
     pub column: Column,
+    /// What brings the command to the point.
+    pub situation: Situation,
 }
 
 /// A pod of a cell. The second one is the device's next owner.
@@ -83,6 +89,12 @@ pub enum Pod {
 /// One act of a cell. Commands must succeed unless they are aborted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub enum Act {
+    /// What the situation needs before the pod.
+    Prepare,
+    /// What the situation needs once the pod has its device.
+    Disturb,
+    /// The disturbance ends.
+    Settle,
     /// A pod's namespace is made.
     Start(Pod),
     /// A pod's namespace is lost.
@@ -92,7 +104,7 @@ pub enum Act {
     /// The runtime calls DEL, with the path of the namespace or, having lost it, without.
     Del(Pod),
     /// A command dies at the cell's point.
-    Abort(Verb),
+    Abort,
     /// The device is the pod's, as asked, and nothing is known of the other pod.
     Owned(Pod),
     /// The device is what it was, and nothing is left of the cell.
@@ -105,9 +117,10 @@ pub enum Act {
 
 impl Verb {
     /// All verbs.
-    pub const ALL: [Self; 5] = [
+    pub const ALL: [Self; 6] = [
         Self::Add,
         Self::RollBack,
+        Self::Heal,
         Self::Del,
         Self::Gc,
         Self::Recover,
@@ -156,50 +169,69 @@ impl Cell {
         format!("cell{:04}", self.number)
     }
 
+    /// Name of the interface in its pod.
+    pub fn ifname(&self) -> String {
+        format!("n{:04}", self.number)
+    }
+
+    /// Whose ADD dies, if one does.
+    pub fn victim(&self) -> Pod {
+        if self.row.verb == Verb::Heal && self.situation != Situation::Again {
+            Pod::Second
+        } else {
+            Pod::First
+        }
+    }
+
     /// All acts of the cell in order; what must hold in it is their sequence.
     pub fn script(&self) -> Vec<Act> {
-        let mut acts = vec![Act::Start(Pod::First)];
-        let verb = self.row.verb;
+        let (verb, situation) = (self.row.verb, self.situation);
+        let mut acts = vec![Act::Prepare, Act::Start(Pod::First)];
         if !matches!(verb, Verb::Add | Verb::RollBack) {
-            acts.push(Act::Add(Pod::First));
+            acts.extend([Act::Add(Pod::First), Act::Disturb]);
         }
-        if verb == Verb::Recover {
+        let loses = matches!(verb, Verb::Heal | Verb::Recover)
+            && !matches!(situation, Situation::Again | Situation::Carried);
+        if loses || situation == Situation::Lost {
             acts.push(Act::Lose(Pod::First));
         }
-        acts.push(Act::Abort(verb));
+        if self.victim() == Pod::Second {
+            acts.push(Act::Start(Pod::Second));
+        }
+        acts.extend([Act::Abort, Act::Settle]);
         acts.extend(self.next());
         acts.push(Act::Clean);
         acts
     }
 
     fn next(&self) -> Vec<Act> {
-        let del = Act::Del(Pod::First);
+        let lose = [Act::Lose(Pod::First), Act::Lose(Pod::Second)];
         let another = [Act::Start(Pod::Second), Act::Add(Pod::Second)];
+        let late = Act::Del(Pod::First);
+        let dels = match self.victim() {
+            Pod::First => vec![late],
+            Pod::Second => vec![Act::Del(Pod::Second), late],
+        };
         match self.column {
-            Column::Del => vec![del],
-            Column::DelTwice => vec![del, del],
+            Column::Del => dels,
+            Column::DelTwice => [dels.clone(), dels].concat(),
             Column::AddAgain => {
-                let mut acts = vec![Act::Lose(Pod::First)];
-                acts.extend(another);
                 let owned = Act::Owned(Pod::Second);
-                acts.extend([owned, del, owned, Act::Del(Pod::Second)]);
-                acts
+                let rest = [owned, late, owned, Act::Del(Pod::Second)];
+                [&lose[..], &another, &rest].concat()
             }
-            Column::Recover => vec![Act::Lose(Pod::First), Act::Recover],
+            Column::Recover => [&lose[..], &[Act::Recover]].concat(),
             Column::Reboot | Column::PowerCut => {
                 let mut acts = vec![Act::Boot];
                 // Whoever comes first after a boot: an admin's unit, the kubelet's clean-up, or a new pod.
                 match self.number % 3 {
                     0 => acts.push(Act::Recover),
-                    1 => acts.push(del),
-                    _ => {
-                        acts.extend(another);
-                        acts.push(Act::Del(Pod::Second));
-                    }
+                    1 => acts.extend(&dels),
+                    _ => acts.extend([&another[..], &[Act::Del(Pod::Second)]].concat()),
                 }
                 // A power cut may take the record and leave the address; then only the runtime's DEL can tell.
                 if self.column == Column::PowerCut {
-                    acts.push(del);
+                    acts.extend(dels);
                 }
                 acts
             }

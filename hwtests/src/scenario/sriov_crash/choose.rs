@@ -3,48 +3,64 @@
 use std::collections::{BTreeMap, VecDeque};
 
 use super::{
-    cell::{Cell, Column, Kind, Row},
+    cell::{Cell, Column, Kind, Row, Verb},
     lab::Devices,
     seat::Seat,
+    situation::Situation,
 };
 
-/// All cells: each row with each column.
-pub fn all(rows: &[Row]) -> Vec<Cell> {
+/// A row, and what brings its command to the point.
+pub type Reached = (Row, Situation);
+
+/// All cells: each row with each column. A VF that is made anew by a boot needs nobody to undo anything, and the records
+/// of GC, repair and healing are those of DEL; so ADD, its undoing and DEL are what is booted with.
+pub fn all(rows: &[Reached]) -> Vec<Cell> {
+    let each = |row| Column::ALL.map(|column| (row, column));
+    let booted = |row: &Row| matches!(row.verb, Verb::Add | Verb::RollBack | Verb::Del);
     number(
         rows.iter()
-            .flat_map(|row| Column::ALL.map(|column| (row, column))),
+            .flat_map(each)
+            .filter(|((row, _), column)| !column.boots() || booted(row)),
     )
 }
 
-/// Each row once, with the columns in turn, so that all rows and all columns are there. The columns that boot get no
-/// more rows than one boot has room for.
-pub fn spread(rows: &[Row], room: &BTreeMap<Kind, usize>) -> Vec<Cell> {
-    let mut left: BTreeMap<(Column, Kind), usize> = BTreeMap::new();
+/// Each point once, with kinds of device and columns in turn, so that all points, kinds and columns are there. The
+/// columns that boot get no more rows than one boot has room for.
+pub fn spread(rows: &[Reached], room: &BTreeMap<Kind, usize>) -> Vec<Cell> {
+    let mut points: BTreeMap<(Verb, &str), Vec<&Reached>> = BTreeMap::new();
+    for reached in rows {
+        let (row, _) = reached;
+        points
+            .entry((row.verb, &row.point))
+            .or_default()
+            .push(reached);
+    }
+    let mut used: BTreeMap<(Column, Kind), usize> = BTreeMap::new();
     let mut turn = Column::ALL.into_iter().cycle();
-    let chosen: Vec<_> = rows
-        .iter()
-        .map(|row| {
-            let fits = |column: &Column| {
-                let room = room.get(&row.kind).copied().unwrap_or_default();
-                let used = left.entry((*column, row.kind)).or_default();
-                let fits = !column.boots() || *used < room;
-                *used += usize::from(fits);
-                fits
-            };
-            // Some columns have no limit.
-            (row, turn.by_ref().find(fits).unwrap_or(Column::Del))
-        })
-        .collect();
+    let mut chosen = Vec::new();
+    for (number, kinds) in points.values().enumerate() {
+        let reached = kinds[number % kinds.len()];
+        let kind = reached.0.kind;
+        let fits = |column: &Column| {
+            let used = used.entry((*column, kind)).or_default();
+            let fits = !column.boots() || *used < room.get(&kind).copied().unwrap_or_default();
+            *used += usize::from(fits);
+            fits
+        };
+        // Some columns have no limit.
+        chosen.push((reached, turn.by_ref().find(fits).unwrap_or(Column::Del)));
+    }
     number(chosen)
 }
 
-fn number<'a>(chosen: impl IntoIterator<Item = (&'a Row, Column)>) -> Vec<Cell> {
+fn number<'a>(chosen: impl IntoIterator<Item = (&'a Reached, Column)>) -> Vec<Cell> {
     let numbered = chosen.into_iter().enumerate();
     numbered
-        .map(|(number, (row, column))| Cell {
+        .map(|(number, ((row, situation), column))| Cell {
             number,
             row: row.clone(),
             column,
+            situation: *situation,
         })
         .collect()
 }

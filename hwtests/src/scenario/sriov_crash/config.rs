@@ -2,7 +2,11 @@
 
 use serde_json::{Value, json};
 
-use super::cell::{Kind, Verb};
+use super::{
+    cell::{Cell, Kind, Pod, Verb},
+    mischief,
+    situation::Situation,
+};
 
 /// Values of one network, as the plugin is asked for them and as `ip` must show them.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,8 +26,9 @@ pub struct Asked {
 }
 
 impl Asked {
-    /// The values of a network by its number.
-    pub fn of(number: usize) -> Self {
+    /// The values that a pod's network has.
+    pub fn of(cell: &Cell, pod: Pod) -> Self {
+        let number = cell.number * 2 + usize::from(pod == Pod::Second);
         let [.., high, low] = number.to_be_bytes();
         Self {
             vlan: 100 + u16::from(low),
@@ -31,36 +36,34 @@ impl Asked {
             mac: format!("02:c0:ff:ee:{high:02x}:{low:02x}"),
             max_tx_rate: 100 + u32::from(low),
             mtu: 1400,
-            trust: number.is_multiple_of(2),
+            // A trusted VF would not be refused.
+            trust: cell.number.is_multiple_of(2) && cell.situation != Situation::Pinned,
         }
     }
 
-    /// The network's configuration. A rolled back ADD gets a route that the pod's kernel refuses: its gateway is on no
-    /// network of the pod.
-    pub fn config(&self, name: &str, kind: Kind, verb: Verb, device: &str) -> Value {
-        let gateway = if verb == Verb::RollBack {
-            "203.0.113.9"
-        } else {
-            "10.77.0.1"
-        };
+    /// The configuration of the network of the cell's first pod, whose commands are aborted, or of its second one, which
+    /// asks for nothing special.
+    pub fn config(&self, cell: &Cell, pod: Pod, device: &str) -> Value {
+        let (kind, situation) = (cell.row.kind, cell.situation);
+        let fails = cell.row.verb == Verb::RollBack && pod == Pod::First;
+        let mut ranges = vec![json!([{"subnet": "10.77.0.0/24"}])];
+        if kind == Kind::Kernel {
+            ranges.push(json!([{"subnet": "fd00:77::/64"}]));
+        }
         let mut config = json!({
-            "cniVersion": "1.1.0", "name": name, "type": "sriov", "deviceID": device, "logLevel": "debug",
+            "cniVersion": "1.0.0", "name": cell.name(), "type": "sriov", "deviceID": device, "logLevel": "debug",
             "ipam": {
-                "type": "host-local",
-                "ranges": [[{"subnet": "10.77.0.0/24"}]],
-                "routes": [{"dst": "198.51.100.0/24", "gw": gateway}],
+                "type": if mischief::is_needed(cell) { mischief::NAME } else { "host-local" },
+                "ranges": ranges,
+                // No network of the pod leads to the second gateway, so its kernel refuses the route.
+                "routes": [{"dst": "198.51.100.0/24", "gw": if fails { "203.0.113.9" } else { "10.77.0.1" }}],
             },
         });
         if let Some(plugin) = plugin(kind) {
-            let master = if kind == Kind::Macvlan {
-                "ens5"
+            let (master, mode) = if kind == Kind::Macvlan {
+                ("ens5", "bridge")
             } else {
-                "ens6"
-            };
-            let mode = if kind == Kind::Macvlan {
-                "bridge"
-            } else {
-                "l2"
+                ("ens6", "l2")
             };
             config["fallback"] = json!({"type": plugin, "master": master, "mode": mode});
             return config;
@@ -75,6 +78,12 @@ impl Asked {
         }
         if kind == Kind::Kernel {
             config["mtu"] = json!(self.mtu);
+            config["ipv6Dad"] = json!("off");
+        } else {
+            config["resetPolicy"] = json!("flr");
+        }
+        if fails && situation == Situation::Refused {
+            config["min_tx_rate"] = json!(10);
         }
         config
     }

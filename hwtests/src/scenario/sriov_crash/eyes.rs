@@ -11,12 +11,12 @@ use anyhow::{Context, Result, bail, ensure};
 use serde_json::{Value, json};
 
 use super::{
-    cell::Kind,
+    cell::{Cell, Kind, Pod},
     config::{Asked, plugin},
 };
 use crate::guest::{
     cni::Sandbox,
-    hardware::Hardware,
+    hardware::{Hardware, Pf, wait_for},
     shell::{ip_json, run},
 };
 
@@ -65,12 +65,20 @@ impl Eyes {
     ///
     /// # Errors
     /// When it is not, with what differs.
-    pub fn unchanged(&self, vf: &str) -> Result<()> {
-        let before = &self.vfs[vf];
+    pub fn unchanged(&self, vf: &str, before: Option<&VfLook>) -> Result<()> {
+        let before = before.unwrap_or(&self.vfs[vf]);
         if self.now(vf)? == *before {
             return Ok(());
         }
         run("udevadm", ["settle"])?;
+        if !self.interface(vf).is_empty()
+            && before["interface"]["flags"]
+                .to_string()
+                .contains("LOWER_UP")
+        {
+            // An interface that was set up gets its carrier a moment later.
+            let _ = self.carrier(&self.interface(vf));
+        }
         let now = self.now(vf)?;
         ensure!(
             now == *before,
@@ -80,7 +88,52 @@ impl Eyes {
         Ok(())
     }
 
-    fn now(&self, vf: &str) -> Result<VfLook> {
+    /// The VF's name on the host; empty if it has no interface.
+    pub fn interface(&self, vf: &str) -> String {
+        let look = self.vfs.get(vf).map(|look| &look["interface"]["ifname"]);
+        look.and_then(Value::as_str).unwrap_or_default().to_owned()
+    }
+
+    /// The address of the VF's interface.
+    ///
+    /// # Errors
+    /// When it has none.
+    pub fn address(&self, vf: &str) -> Result<String> {
+        let address = self.vfs[vf]["interface"]["address"].as_str();
+        Ok(address
+            .with_context(|| format!("VF {vf} has no interface"))?
+            .to_owned())
+    }
+
+    /// Waits for an interface of the host to be up with carrier.
+    ///
+    /// # Errors
+    /// When it is not in time.
+    pub fn carrier(&self, interface: &str) -> Result<()> {
+        wait_for(&format!("carrier on {interface}"), || {
+            let links = ip_json(&format!("link show dev {interface}"))?;
+            Ok(links[0]["flags"].to_string().contains("LOWER_UP"))
+        })
+    }
+
+    /// Name of the VF's PF, and the VF's index.
+    ///
+    /// # Errors
+    /// When it is no VF of this machine.
+    pub fn pf_of(&self, vf: &str) -> Result<(String, usize)> {
+        let of = |pf: &Pf| Some((pf.name.clone(), pf.vfs.iter().position(|of| of == vf)?));
+        self.hardware
+            .pfs
+            .iter()
+            .find_map(of)
+            .with_context(|| format!("{vf} is no VF"))
+    }
+
+    /// The VF as it is now.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn now(&self, vf: &str) -> Result<VfLook> {
         let mut all = vfs(&self.hardware, &ip_json("-details link show")?)?;
         all.remove(vf).with_context(|| format!("VF {vf} is gone"))
     }
@@ -89,7 +142,9 @@ impl Eyes {
     ///
     /// # Errors
     /// When it is not, with what is there.
-    pub fn owned(&self, kind: Kind, device: &str, asked: &Asked, pod: &Sandbox) -> Result<()> {
+    pub fn owned(&self, cell: &Cell, device: &str, pod: Pod, sandbox: &Sandbox) -> Result<()> {
+        let kind = cell.row.kind;
+        let asked = Asked::of(cell, pod);
         if kind.is_vf() {
             let settings = &self.now(device)?["settings"];
             let (vlan, mac) = (&settings["vlan_list"][0], &settings["mac"]);
@@ -123,22 +178,22 @@ impl Eyes {
         if kind == Kind::Userspace {
             return Ok(());
         }
-        let links = pod.ip_json("-details address show dev net1")?;
+        let links = sandbox.ip_json(&format!("-details address show dev {}", cell.ifname()))?;
         let link = &links[0];
         let addressed = link["addr_info"]
             .as_array()
             .is_some_and(|list| !list.is_empty());
-        ensure!(addressed, "net1 of {} has no address: {link}", pod.id);
+        ensure!(addressed, "{} has no address: {link}", sandbox.id);
         match plugin(kind) {
             Some(plugin) => ensure!(
                 link["linkinfo"]["info_kind"] == plugin,
-                "net1 of {} is no {plugin}: {link}",
-                pod.id
+                "{} has no {plugin}: {link}",
+                sandbox.id
             ),
             None => ensure!(
                 link["parentdev"] == device && link["address"] == asked.mac.as_str(),
-                "net1 of {} is not {device} with {}: {link}",
-                pod.id,
+                "{} has not {device} with {}: {link}",
+                sandbox.id,
                 asked.mac
             ),
         }

@@ -16,8 +16,10 @@ use super::{
     cell::{Cell, Column, Kind, Pod, Row, Verb},
     lab::Lab,
     seat::Seat,
+    situation::Situation,
+    watch,
 };
-use crate::guest::cni::{Answer, Sandbox};
+use crate::guest::cni::Sandbox;
 
 /// What the parallel pods are given, a lane each.
 const LANES: [Kind; 4] = [Kind::Kernel, Kind::Kernel, Kind::Userspace, Kind::Macvlan];
@@ -123,10 +125,11 @@ fn lane(lab: &Lab, number: usize, kind: Kind, device: &str, seed: u64, moments: 
             number: 2000 * (number + 1) + moment,
             row,
             column: Column::Del,
+            situation: Situation::Plain,
         };
         Seat::new(cell, device)
     };
-    let pace = match measure(lab, &seat(0, Verb::Add)) {
+    let pace = match measure(lab, &mut seat(0, Verb::Add)) {
         Ok(pace) => pace,
         Err(error) => {
             killed.red.push(format!(
@@ -144,8 +147,8 @@ fn lane(lab: &Lab, number: usize, kind: Kind, device: &str, seed: u64, moments: 
         } else {
             Verb::Add
         };
-        let seat = seat(moment, verb);
-        match one(lab, &seat, pace, &mut random) {
+        let mut seat = seat(moment, verb);
+        match one(lab, &mut seat, pace, &mut random) {
             Ok(true) if verb == Verb::Add => killed.adds += 1,
             Ok(true) => killed.dels += 1,
             Ok(false) => killed.late += 1,
@@ -190,14 +193,15 @@ pub fn sweep(lab: &Lab) -> Result<()> {
         number: 1999,
         row,
         column: Column::Del,
+        situation: Situation::Plain,
     };
-    let seat = Seat::new(cell, device);
+    let mut seat = Seat::new(cell, device);
     seat.insist(lab, "DEL", Pod::First)?;
     seat.clean(lab)?;
     lab.eyes.nothing_left()
 }
 
-fn measure(lab: &Lab, seat: &Seat) -> Result<Pace> {
+fn measure(lab: &Lab, seat: &mut Seat) -> Result<Pace> {
     Sandbox::create(&seat.cell.container(Pod::First))?;
     let started = Instant::now();
     seat.insist(lab, "ADD", Pod::First)?;
@@ -210,7 +214,7 @@ fn measure(lab: &Lab, seat: &Seat) -> Result<Pace> {
 }
 
 /// One moment. False if the process had ended before.
-fn one(lab: &Lab, seat: &Seat, pace: Pace, random: &mut Random) -> Result<bool> {
+fn one(lab: &Lab, seat: &mut Seat, pace: Pace, random: &mut Random) -> Result<bool> {
     let pod = Sandbox::create(&seat.cell.container(Pod::First))?;
     let hit = if seat.cell.row.verb == Verb::Del {
         seat.insist(lab, "ADD", Pod::First)?;
@@ -226,12 +230,12 @@ fn one(lab: &Lab, seat: &Seat, pace: Pace, random: &mut Random) -> Result<bool> 
 fn kill_at(lab: &Lab, seat: &Seat, command: &str, pod: &Sandbox, moment: Duration) -> Result<bool> {
     let child = lab
         .sriov
-        .start(command, pod, "net1", &seat.config(Pod::First))?;
+        .start(command, pod, &seat.cell.ifname(), &seat.config(Pod::First))?;
     thread::sleep(moment);
     let pid = i32::try_from(child.id()).context("a process id")?;
     // Not reaped yet, so the id is still the child's own.
     kill(Pid::from_raw(pid), Signal::SIGKILL).context("kill sriov")?;
-    let answer = Answer::of(child)?;
+    let answer = watch::end(child)?;
     lab.log(
         &seat.cell,
         &format!("{command} killed after {} us", moment.as_micros()),

@@ -15,7 +15,9 @@ use anyhow::{Context, Result};
 use super::{
     cell::{Act, Cell, Kind, Verb},
     eyes::Eyes,
+    mischief,
     seat::Seat,
+    watch,
 };
 use crate::guest::{
     cni::{Answer, Plugin},
@@ -23,12 +25,12 @@ use crate::guest::{
     machine::Machine,
 };
 
-/// Memory, since programs on the lab's shared folder take long to start.
-const BIN: &str = "/run/sriov-crash";
+/// Where programs are copied to: memory, since programs on the lab's shared folder take long to start.
+pub const BIN: &str = "/run/sriov-crash";
 /// The variable that names the point where the crashing build aborts.
 const CRASH_AT: &str = "FERROVIA_CRASH_AT";
 /// VFs of the first PF that are kernel VFs here; the others go to vfio-pci.
-const KERNEL_VFS: usize = 3;
+const KERNEL_VFS: usize = 2;
 /// Software slots by plugin.
 const SLOTS: usize = 4;
 /// Cells at work at a time; the machine has two processors, and some of a cell is waiting.
@@ -62,6 +64,7 @@ impl Lab {
         for name in ["host-local", "macvlan", "ipvlan"] {
             copy(&Path::new("/usr/lib/cni").join(name), name)?;
         }
+        mischief::install()?;
         let [first, second] = [0, 1].map(|pf| machine.hardware.pfs[pf].vfs.clone());
         let (kernel, userspace) = first.split_at(KERNEL_VFS);
         for vf in userspace {
@@ -144,9 +147,9 @@ impl Lab {
     }
 
     /// Ends a batch: red cells are tidied up, devices that stay spoilt are not used again in this boot.
-    pub fn clear(&mut self, batch: &[Seat]) {
+    pub fn clear(&mut self, batch: &mut [Seat]) {
         let mut spoilt = BTreeSet::new();
-        for seat in batch.iter().filter(|seat| seat.red.is_some()) {
+        for seat in batch.iter_mut().filter(|seat| seat.red.is_some()) {
             seat.tidy(self);
             if !seat.is_fit(self) {
                 spoilt.insert(seat.device.clone());
@@ -202,7 +205,7 @@ fn recover(command: &mut Command) -> Result<Answer> {
         .stdout(Stdio::piped())
         .stderr(Stdio::piped())
         .spawn();
-    Answer::of(child.context("start sriov recover")?)
+    watch::end(child.context("start sriov recover")?)
 }
 
 fn copy(from: &Path, name: &str) -> Result<()> {

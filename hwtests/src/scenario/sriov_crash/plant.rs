@@ -8,6 +8,7 @@ use super::{
     cell::{Act, Cell, Column, Kind, Row, Verb},
     lab::Lab,
     seat::Seat,
+    situation::Situation,
 };
 use crate::guest::{cni::Plugin, shell::run};
 
@@ -15,6 +16,9 @@ use crate::guest::{cni::Plugin, shell::run};
 const STATE: &str = "/var/lib/cni/sriov";
 /// Where it is put aside; no file there is a leftover.
 const ASIDE: &str = "/run/sriov-state-aside";
+
+/// A point at which the whole VF is the pod's.
+const LATE: &str = "add.after.record-committed";
 
 /// A fault, planted from outside.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -32,11 +36,11 @@ impl Fault {
     pub const ALL: [Self; 3] = [Self::RecordsLost, Self::DelDoesNothing, Self::NoSuchPoint];
 }
 
-/// Plays one cell with a fault. Returns what the cell said; without the fault it is then completed, and green.
+/// Plays one cell with a fault on a VF that other cells get afterwards. Returns what the cell said; without the fault it is then completed, and green.
 ///
 /// # Errors
 /// When the cell is green with the fault, red for another reason, or red without the fault.
-pub fn find(lab: &mut Lab, fault: Fault, number: usize, point: &str) -> Result<String> {
+pub fn find(lab: &mut Lab, fault: Fault, number: usize) -> Result<String> {
     let devices = lab.devices.get(&Kind::Kernel);
     let device = devices
         .and_then(|list| list.first())
@@ -45,7 +49,7 @@ pub fn find(lab: &mut Lab, fault: Fault, number: usize, point: &str) -> Result<S
     let point = if fault == Fault::NoSuchPoint {
         "no.such.point"
     } else {
-        point
+        LATE
     };
     let row = Row {
         verb: Verb::Add,
@@ -56,6 +60,7 @@ pub fn find(lab: &mut Lab, fault: Fault, number: usize, point: &str) -> Result<S
         number,
         row,
         column: Column::Del,
+        situation: Situation::Plain,
     };
     let mut seat = Seat::new(cell, &device);
     while seat.next().is_some_and(|act| !matches!(act, Act::Del(_))) {
@@ -70,10 +75,15 @@ pub fn find(lab: &mut Lab, fault: Fault, number: usize, point: &str) -> Result<S
     seat.play(lab);
     lab.sriov = real;
     if fault == Fault::RecordsLost {
-        fs::remove_dir_all(STATE).with_context(|| format!("remove {STATE}"))?;
+        // DEL makes it anew only if it has something to keep.
+        let _ = fs::remove_dir_all(STATE);
         run("mv", [ASIDE, STATE])?;
     }
-    let Some(red) = seat.red.take() else {
+    let found = seat.red.take();
+    // The same again without the fault.
+    seat.rewind(Act::Del(super::cell::Pod::First));
+    seat.play(lab);
+    let Some(red) = found else {
         bail!("{fault:?} was not found: the cell is green with it");
     };
     let found_by = if fault == Fault::NoSuchPoint {
@@ -85,9 +95,6 @@ pub fn find(lab: &mut Lab, fault: Fault, number: usize, point: &str) -> Result<S
         red.starts_with(found_by),
         "{fault:?} was not found by {found_by}: {red}"
     );
-    // The same again without the fault.
-    seat.rewind(Act::Del(super::cell::Pod::First));
-    seat.play(lab);
     match seat.red {
         Some(red) => bail!("{fault:?} was removed, and the cell is still red: {red}"),
         None => Ok(format!("{fault:?} found: {red}")),

@@ -2,16 +2,17 @@
 
 use std::{fs, os::unix::process::ExitStatusExt, path::Path, time::Duration};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use nix::sys::signal::Signal;
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    cell::{Act, Cell, Kind, Pod, Verb},
+    cell::{Act, Cell, Pod, Row, Verb},
     config::Asked,
-    eyes,
+    eyes::{self, VfLook},
     lab::Lab,
+    watch,
 };
 use crate::guest::{
     cni::{Answer, Sandbox},
@@ -34,6 +35,9 @@ pub struct Seat {
     pub done: usize,
     /// Why the cell is red.
     pub red: Option<String>,
+    /// The VF as the cell itself has prepared it; no boot keeps that.
+    #[serde(skip)]
+    pub before: Option<VfLook>,
 }
 
 impl Seat {
@@ -44,6 +48,7 @@ impl Seat {
             device: device.to_owned(),
             done: 0,
             red: None,
+            before: None,
         }
     }
 
@@ -83,38 +88,47 @@ impl Seat {
             .count();
     }
 
-    fn act(&self, lab: &Lab, act: Act) -> Result<()> {
+    fn act(&mut self, lab: &Lab, act: Act) -> Result<()> {
+        let cell = &self.cell;
         match act {
-            Act::Start(pod) => Sandbox::create(&self.cell.container(pod)).map(drop),
+            Act::Prepare => self.prepare(&lab.eyes),
+            Act::Start(pod) => Sandbox::create(&cell.container(pod)).map(drop),
+            Act::Disturb => self.disturb(&lab.eyes),
+            Act::Settle => self.settle(&lab.eyes),
             Act::Lose(pod) => self.lose(pod),
             Act::Add(pod) => self.insist(lab, "ADD", pod),
             Act::Del(pod) => self.insist(lab, "DEL", pod),
-            Act::Abort(verb) => self.abort(lab, verb),
+            Act::Abort => self.abort(lab),
             Act::Owned(pod) => {
-                lab.eyes.owned(
-                    self.cell.row.kind,
-                    &self.device,
-                    &self.asked(pod),
-                    &self.sandbox(pod),
-                )?;
-                eyes::forgotten(&self.cell.container(Pod::First))
+                lab.eyes
+                    .owned(cell, &self.device, pod, &self.sandbox(pod))?;
+                eyes::forgotten(&cell.container(Pod::First))
             }
             Act::Clean => self.clean(lab),
             Act::Recover | Act::Boot => Ok(()),
         }
     }
 
+    /// The machine has booted: VFs are new, and nothing that was prepared is there.
+    pub fn booted(&mut self) {
+        self.done += 1;
+    }
+
     /// The device is what it was, nothing is left of the cell; its pods and its network's empty folder go.
-    pub fn clean(&self, lab: &Lab) -> Result<()> {
+    ///
+    /// # Errors
+    /// What is left, or differs.
+    pub fn clean(&mut self, lab: &Lab) -> Result<()> {
         for pod in self.living() {
             eyes::empty(&pod)?;
         }
         if self.cell.row.kind.is_vf() {
-            lab.eyes.unchanged(&self.device)?;
+            lab.eyes.unchanged(&self.device, self.before.as_ref())?;
         }
         eyes::forgotten(&self.cell.name())?;
         eyes::forgotten(&self.device)?;
-        self.forget()
+        self.forget()?;
+        self.undress(&lab.eyes)
     }
 
     /// Removes what the runtime and host-local keep for the cell: namespaces, the network's folder.
@@ -148,21 +162,24 @@ impl Seat {
     /// # Errors
     /// When it fails otherwise, or for too long.
     pub fn insist(&self, lab: &Lab, command: &str, pod: Pod) -> Result<()> {
-        let (tries, pause) = TRIES;
-        for _ in 1..tries {
+        let (mut tries, pause) = TRIES;
+        loop {
+            tries -= 1;
             let answer = self.call(lab, command, pod)?;
             match answer.refusal() {
-                Ok(refusal) if refusal.code == TRY_AGAIN => std::thread::sleep(pause),
-                _ => return answer.success().map(drop),
+                Ok(refusal) if refusal.code == TRY_AGAIN && tries > 0 => std::thread::sleep(pause),
+                Ok(refusal) => bail!("{command} refused: code {}, {}", refusal.code, refusal.text),
+                Err(_) => return answer.success().map(drop),
             }
         }
-        self.call(lab, command, pod)?.success().map(drop)
     }
 
     fn call(&self, lab: &Lab, command: &str, pod: Pod) -> Result<Answer> {
-        let answer = lab
+        let (named, ifname) = (self.named(pod), self.cell.ifname());
+        let child = lab
             .sriov
-            .call(command, &self.named(pod), "net1", &self.config(pod))?;
+            .start(command, &named, &ifname, &self.config(pod))?;
+        let answer = watch::end(child)?;
         lab.log(&self.cell, command, &answer)?;
         Ok(answer)
     }
@@ -176,24 +193,29 @@ impl Seat {
         sandbox.without_netns()
     }
 
-    fn abort(&self, lab: &Lab, verb: Verb) -> Result<()> {
-        let point = &self.cell.row.point;
-        let sandbox = self.sandbox(Pod::First);
-        let mut config = self.config(Pod::First);
+    fn abort(&self, lab: &Lab) -> Result<()> {
+        let Row { verb, point, .. } = &self.cell.row;
+        let pod = self.cell.victim();
         let crashing = lab.crashing(point);
+        let call = |command, config: &Value| {
+            watch::end(crashing.start(command, &self.sandbox(pod), &self.cell.ifname(), config)?)
+        };
+        let mut config = self.config(pod);
         let answer = match verb {
             Verb::Recover => lab.recover_aborted(point)?,
-            Verb::Add | Verb::RollBack => crashing.call("ADD", &sandbox, "net1", &config)?,
-            Verb::Del => crashing.call("DEL", &sandbox, "net1", &config)?,
+            Verb::Add | Verb::RollBack | Verb::Heal => call("ADD", &config)?,
+            Verb::Del => call("DEL", &config)?,
             Verb::Gc => {
                 config["cni.dev/valid-attachments"] = json!([]);
-                crashing.call("GC", &sandbox, "net1", &config)?
+                // GC came with 1.1.0; the reference plugins of the lab are older, and have no GC.
+                config["cniVersion"] = json!("1.1.0");
+                config["ipam"] = json!({});
+                call("GC", &config)?
             }
         };
         lab.log(&self.cell, &format!("{verb:?} aborted at {point}"), &answer)?;
         ensure!(
-            answer.status.signal() == Some(Signal::SIGABRT as i32)
-                && answer.stderr.contains(point.as_str()),
+            answer.status.signal() == Some(Signal::SIGABRT as i32),
             "did not die at {point}: {}, {}",
             answer.status,
             answer.stdout.trim()
@@ -210,35 +232,24 @@ impl Seat {
         }
     }
 
-    fn asked(&self, pod: Pod) -> Asked {
-        Asked::of(self.cell.number * 2 + usize::from(pod == Pod::Second))
-    }
-
     /// Configuration that the runtime gives for a pod.
     pub fn config(&self, pod: Pod) -> Value {
-        let row = &self.cell.row;
-        // The device's next owner is not refused.
-        let verb = if pod == Pod::First {
-            row.verb
-        } else {
-            Verb::Add
-        };
-        self.asked(pod)
-            .config(&self.cell.name(), row.kind, verb, &self.device)
+        Asked::of(&self.cell, pod).config(&self.cell, pod, &self.device)
     }
 
     /// Brings a red cell's device and files back by force, so that the next cell on the device is not red for it.
-    pub fn tidy(&self, lab: &Lab) {
+    pub fn tidy(&mut self, lab: &Lab) {
+        // What these say was told already, by the cell's own acts.
+        let _ = self.settle(&lab.eyes);
         for pod in [Pod::First, Pod::Second] {
-            // What it says was told already, by the cell's own DEL.
             let _ = self.call(lab, "DEL", pod);
         }
         let _ = self.forget();
+        let _ = self.undress(&lab.eyes);
     }
 
     /// Whether the device is fit for another cell.
     pub fn is_fit(&self, lab: &Lab) -> bool {
-        !matches!(self.cell.row.kind, Kind::Kernel | Kind::Userspace)
-            || lab.eyes.unchanged(&self.device).is_ok()
+        !self.cell.row.kind.is_vf() || lab.eyes.unchanged(&self.device, None).is_ok()
     }
 }
