@@ -35,6 +35,9 @@ test: check unit lab ## all of it
 crash-matrix: build ## sriov killed at every point on real VFs: the whole matrix as a table
 	$(HWTESTS) demo --story sriov-crash --long
 
+bench-sriov: build ## what ADD and DEL of sriov cost, beside bare netlink and the Go program in PEER_BIN
+	$(HWTESTS) demo --story bench-sriov
+
 test-long: check unit build deny ## all of it, and what does not fit into CI's time
 	$(HWTESTS) test --long
 	cargo test --locked --workspace --doc --quiet
@@ -44,4 +47,4 @@ deny: ## licenses, sources and doubled dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
-.PHONY: help prepare build demo check unit lab test crash-matrix test-long deny
+.PHONY: help prepare build demo check unit lab test crash-matrix bench-sriov test-long deny

@@ -28,6 +28,8 @@ pub enum Story {
     SriovCrash,
     /// What else happens to a VF: namespaces lost, names changed, disks full, errors of the driver.
     Sriov,
+    /// What ADD and DEL of `sriov` cost.
+    BenchSriov,
     /// `sriovdp` on hardware that changes.
     Sriovdp,
     /// multus installed, killed, upgraded and removed while pods live.
@@ -39,7 +41,7 @@ impl Story {
     fn needs_node(self) -> bool {
         match self {
             Self::Demo | Self::BadInput | Self::Sriovdp | Self::Multus => true,
-            Self::SriovCrash | Self::Sriov => false,
+            Self::SriovCrash | Self::Sriov | Self::BenchSriov => false,
         }
     }
 }
@@ -136,6 +138,7 @@ async fn on_machine(arguments: &Arguments, stories: &[Story], report: &mut Repor
         match story {
             Story::SriovCrash => scenario::sriov_crash::play(&machine, report).await?,
             Story::Sriov => scenario::sriov::play(&machine, report).await?,
+            Story::BenchSriov => scenario::bench_sriov::play(&machine, report).await?,
             Story::Demo | Story::BadInput | Story::Sriovdp | Story::Multus => {}
         }
     }
@@ -176,7 +179,7 @@ async fn on_node(
             Story::Demo => scenario::demo::play(&node, report).await?,
             Story::Sriovdp => scenario::sriovdp::play(&mut node, options, report).await?,
             Story::Multus => scenario::multus::play(&mut node, options, report).await?,
-            Story::SriovCrash | Story::Sriov => {}
+            Story::SriovCrash | Story::Sriov | Story::BenchSriov => {}
             Story::BadInput => scenario::bad_input::play(&mut node, options, report).await?,
         }
     }

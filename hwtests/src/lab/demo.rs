@@ -1,7 +1,7 @@
 //! `hwtests demo`: builds or finds the lab, boots it, plays the story, prints a row per step.
 
 use std::{
-    env::current_exe,
+    env::{self, current_exe},
     fs,
     ops::ControlFlow,
     path::{Path, PathBuf},
@@ -28,6 +28,9 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
     ("small", "sriov", "sriov"),
     ("crash", "sriov", "sriov-crash"),
 ];
+
+/// Programs of others: file in the folder that `PEER_BIN` names, name in the guest.
+const PEERS: [(&str, &str); 1] = [("sriov", crate::scenario::sriov::rig::PEER)];
 
 /// Arguments of `hwtests demo`.
 #[derive(Debug, Clone, Args)]
@@ -127,7 +130,7 @@ pub fn play(arguments: &Arguments) -> Result<Printer> {
 /// A guest that takes longer than this hangs.
 fn limit(arguments: &Arguments) -> Duration {
     Duration::from_mins(match (arguments.long, arguments.assets.is_some()) {
-        (true, _) => 90,
+        (true, _) => 240,
         (false, true) => 25,
         (false, false) => 15,
     })
@@ -165,16 +168,23 @@ fn programs() -> Result<Vec<(PathBuf, &'static str)>> {
         .parent()
         .and_then(Path::parent)
         .context("a program without a folder")?;
-    PROGRAMS
-        .iter()
-        .map(|(profile, file, name)| {
-            let path = profiles.join(profile).join(file);
-            if !path.exists() {
-                bail!("{} is not built: run make build", path.display());
-            }
-            Ok((path, *name))
-        })
-        .collect()
+    let ours = PROGRAMS.iter().map(|(profile, file, name)| {
+        let path = profiles.join(profile).join(file);
+        if !path.exists() {
+            bail!("{} is not built: run make build", path.display());
+        }
+        Ok((path, *name))
+    });
+    ours.chain(peers().map(Ok)).collect()
+}
+
+/// Programs of others that ours are compared with, where `PEER_BIN` names a folder of them.
+fn peers() -> impl Iterator<Item = (PathBuf, &'static str)> {
+    let folder = env::var_os("PEER_BIN").map(PathBuf::from);
+    PEERS.iter().filter_map(move |(file, name)| {
+        let path = folder.as_ref()?.join(file);
+        path.exists().then_some((path, *name))
+    })
 }
 
 /// Folder of one run; removed at the end unless it is to be kept.

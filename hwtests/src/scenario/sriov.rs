@@ -4,7 +4,9 @@
 //! whatever the scenario itself looked at.
 
 pub mod disk;
+pub mod fallback;
 pub mod functions;
+pub mod interop;
 pub mod names;
 pub mod namespaces;
 pub mod network;
@@ -12,14 +14,12 @@ pub mod owners;
 pub mod protocol;
 pub mod refusals;
 pub mod rig;
+pub mod soak;
 
 use anyhow::Result;
 
 use self::rig::Rig;
-use crate::{
-    guest::{cni::Plugin, machine::Machine},
-    report::Reporter,
-};
+use crate::{guest::machine::Machine, report::Reporter};
 
 /// A scenario: what it is called, and what it does.
 type Scenario = (&'static str, fn(&Rig<'_>) -> Result<String>);
@@ -34,24 +34,37 @@ const SCENARIOS: &[&[Scenario]] = &[
     refusals::ALL,
     network::ALL,
     protocol::ALL,
+    fallback::ALL,
 ];
+
+/// Attachments of the soak: VFs and software, in the spread and in all of it.
+const SOAK: [(usize, usize); 2] = [(40, 40), (2_000, 10_000)];
 
 /// Plays the story.
 ///
 /// # Errors
 /// When the report cannot be written; a step that does not hold is reported, not returned.
 pub async fn play(machine: &Machine, report: &mut Reporter) -> Result<()> {
-    let rig = Rig {
-        machine,
-        sriov: Plugin::new(&rig::fast_copy(&machine.programs, "sriov")?),
-    };
+    let rig = Rig::new(machine)?;
     for (name, scenario) in SCENARIOS.iter().copied().flatten() {
-        report.step(name, async { played(&rig, *scenario) }).await?;
+        report.step(name, async { played(&rig, scenario) }).await?;
     }
+    for (name, scenario) in interop::ALL {
+        if rig.peer.is_some() {
+            report.step(name, async { played(&rig, scenario) }).await?;
+        } else {
+            report.skipped(name, "PEER_BIN names no folder with the Go program")?;
+        }
+    }
+    let (vfs, software) = SOAK[usize::from(machine.long)];
+    let on_vfs = async { played(&rig, &|rig| soak::vfs(rig, vfs)) };
+    report.step("soak of VFs", on_vfs).await?;
+    let in_software = async { played(&rig, &|rig| soak::software(rig, software)) };
+    report.step("soak of the fallback", in_software).await?;
     Ok(())
 }
 
-fn played(rig: &Rig<'_>, scenario: fn(&Rig<'_>) -> Result<String>) -> Result<String> {
+fn played(rig: &Rig<'_>, scenario: &dyn Fn(&Rig<'_>) -> Result<String>) -> Result<String> {
     let before = rig.see()?;
     let observed = scenario(rig).and_then(|observed| {
         rig.is_back(&before)?;

@@ -27,7 +27,8 @@ const PEER_V6: &str = "fd00:77::9";
 
 fn keys(host: u8, more: &Value) -> Value {
     let mut keys = json!({
-        "vlan": 77,
+        // Debian's IPAM plugins know no 1.1.0.
+        "cniVersion": "1.0.0", "vlan": 77,
         "ipam": {
             "type": "static",
             "addresses": [

@@ -16,6 +16,8 @@ pub const ALL: &[Scenario] = &[("CHECK", check), ("STATUS", status), ("GC", gc)]
 fn check(rig: &Rig<'_>) -> Result<String> {
     let vf = rig.vf(0);
     let mut keys = everything("02:00:00:00:0a:01");
+    // Debian's IPAM plugins know no 1.1.0.
+    keys["cniVersion"] = json!("1.0.0");
     keys["ipam"] = json!({"type": "static", "addresses": [{"address": "10.88.0.2/24"}]});
     let pod = Sandbox::create("check")?;
     let result = rig.add(&pod, &vf, &keys)?;

@@ -125,6 +125,7 @@ fn ipam_fails(rig: &Rig<'_>) -> Result<String> {
     let before = rig.see()?;
     let pod = Sandbox::create("ipam")?;
     let mut keys = everything("02:00:00:00:08:03");
+    keys["cniVersion"] = json!("1.0.0");
     keys["ipam"] = json!({"type": "static", "addresses": [{"address": "no address"}]});
     let refusal = rig.refused(&pod, &vf, &keys)?;
     rig.is_back(&before)?;

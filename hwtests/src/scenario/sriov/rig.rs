@@ -23,6 +23,8 @@ use crate::{
 
 /// State directory of `sriov`.
 pub const STATE: &str = "/var/lib/cni/sriov";
+/// The Go program's name in the guest.
+pub const PEER: &str = "peer-sriov";
 /// Name of the interface that pods get.
 pub const NET1: &str = "net1";
 /// Name of the network unless a scenario needs two.
@@ -35,6 +37,8 @@ pub struct Rig<'a> {
     pub machine: &'a Machine,
     /// The program under test.
     pub sriov: Plugin,
+    /// The Go program, if the host has one.
+    pub peer: Option<Plugin>,
 }
 
 /// One VF.
@@ -51,7 +55,23 @@ pub struct Vf {
 /// A VF with what [`VfState`] leaves out: what a pod can do to an interface.
 pub type Seen = BTreeMap<String, (VfState, Value)>;
 
-impl Rig<'_> {
+impl<'a> Rig<'a> {
+    /// The programs on this machine.
+    ///
+    /// # Errors
+    /// When `sriov` is not there.
+    pub fn new(machine: &'a Machine) -> Result<Self> {
+        let peer = machine.programs.join(PEER).exists();
+        Ok(Self {
+            machine,
+            sriov: Plugin::new(&fast_copy(&machine.programs, "sriov")?),
+            peer: peer
+                .then(|| fast_copy(&machine.programs, PEER))
+                .transpose()?
+                .map(|program| Plugin::new(&program)),
+        })
+    }
+
     /// VF `index` of the first PF. 0 to 4 have interfaces, 5 and 6 are on vfio-pci.
     pub fn vf(&self, index: usize) -> Vf {
         self.vf_of(0, index)

@@ -1,0 +1,278 @@
+//! Thousands of ADDs and DELs, and what the node must not have more of afterwards.
+
+use std::{
+    fmt, fs,
+    path::Path,
+    sync::atomic::{AtomicUsize, Ordering},
+    thread::{scope, sleep},
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::json;
+
+use super::{
+    fallback,
+    rig::{NET1, Rig, in_pod},
+};
+use crate::guest::{cni::Sandbox, shell::ip_json};
+
+/// Attachments made in parallel.
+const WORKERS: usize = 2;
+/// A pod's namespace is replaced after this many attachments.
+const PER_NAMESPACE: usize = 25;
+/// What the kernel's memory may differ by between two quiet moments. 2,000 attachments that each leaked a namespace
+/// (about 100 kB) or an interface (about 10 kB) would show.
+const NOISE_KB: u64 = 16 * 1024;
+
+/// Things that must not become more. All are counted; memory is a measurement.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+struct Gauges {
+    files: usize,
+    descriptors: u64,
+    processes: usize,
+    mounts: usize,
+    links: usize,
+    routes: usize,
+    neighbours: usize,
+    memory_kb: u64,
+}
+
+impl fmt::Display for Gauges {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(
+            f,
+            "{} files, {} descriptors, {} processes, {} mounts, {} links, {} routes, {} neighbours, {} kB in use",
+            self.files,
+            self.descriptors,
+            self.processes,
+            self.mounts,
+            self.links,
+            self.routes,
+            self.neighbours,
+            self.memory_kb
+        )
+    }
+}
+
+/// `rounds` attachments of VFs.
+///
+/// # Errors
+/// When one fails, or something has become more.
+pub fn vfs(rig: &Rig<'_>, rounds: usize) -> Result<String> {
+    soak(rounds, |worker, round, pod| {
+        let vf = rig.vf(worker);
+        let keys = json!({
+            "vlan": 1 + round % 4000, "mac": format!("02:00:00:01:{worker:02x}:01"), "spoofchk": "off",
+            "trust": if round % 2 == 0 { "on" } else { "off" },
+        });
+        rig.add(pod, &vf, &keys)?;
+        if round % 50 == 0 {
+            in_pod(pod, &vf, NET1)?;
+        }
+        rig.del(pod, &vf, &keys)
+    })
+}
+
+/// `rounds` attachments of the software fallback.
+///
+/// # Errors
+/// As [`vfs`].
+pub fn software(rig: &Rig<'_>, rounds: usize) -> Result<String> {
+    soak(rounds, |worker, _, pod| {
+        let config = fallback::config("macvlan", "ens5", "bridge", worker);
+        rig.sriov.call("ADD", pod, NET1, &config)?.success()?;
+        rig.sriov.call("DEL", pod, NET1, &config)?.success()?;
+        Ok(())
+    })
+}
+
+fn soak(
+    rounds: usize,
+    work: impl Fn(usize, usize, &Sandbox) -> Result<()> + Sync,
+) -> Result<String> {
+    // What is made once (lock files, caches of the kernel's) is there after a tenth.
+    let warm = (rounds / 10).max(WORKERS);
+    run(warm, &work)?;
+    let before = quiet()?;
+    let started = Instant::now();
+    run(rounds - warm, &work)?;
+    let took = started.elapsed();
+    let after = settle(&before)?;
+    ensure!(
+        after.memory_kb <= before.memory_kb + NOISE_KB,
+        "memory in use grew from {} to {} kB",
+        before.memory_kb,
+        after.memory_kb
+    );
+    Ok(format!(
+        "{rounds} ADD and DEL, {WORKERS} at a time, {} ms each pair; {after} (after the first {warm}: {} kB in use)",
+        took.as_millis() * u128::try_from(WORKERS).unwrap_or(1)
+            / u128::try_from((rounds - warm).max(1)).unwrap_or(1),
+        before.memory_kb
+    ))
+}
+
+fn run(rounds: usize, work: &(impl Fn(usize, usize, &Sandbox) -> Result<()> + Sync)) -> Result<()> {
+    let next = AtomicUsize::new(0);
+    scope(|threads| {
+        let workers: Vec<_> = (0..WORKERS)
+            .map(|worker| {
+                let next = &next;
+                threads.spawn(move || worker_rounds(worker, rounds, next, work))
+            })
+            .collect();
+        workers.into_iter().try_for_each(|worker| {
+            worker
+                .join()
+                .map_err(|_| anyhow::anyhow!("a worker panicked"))?
+        })
+    })
+}
+
+fn worker_rounds(
+    worker: usize,
+    rounds: usize,
+    next: &AtomicUsize,
+    work: &impl Fn(usize, usize, &Sandbox) -> Result<()>,
+) -> Result<()> {
+    let mut pod: Option<(Sandbox, usize)> = None;
+    loop {
+        let round = next.fetch_add(1, Ordering::Relaxed);
+        if round >= rounds {
+            break;
+        }
+        let (sandbox, used) = match pod.take() {
+            Some((sandbox, PER_NAMESPACE)) => {
+                sandbox.lose_netns()?;
+                (Sandbox::create(&format!("soak-{worker}"))?, 0)
+            }
+            Some(pod) => pod,
+            None => (Sandbox::create(&format!("soak-{worker}"))?, 0),
+        };
+        let result = work(worker, round, &sandbox).with_context(|| format!("round {round}"));
+        pod = Some((sandbox, used + 1));
+        if result.is_err() {
+            // The others are not to go on for long.
+            next.store(rounds, Ordering::Relaxed);
+            return result;
+        }
+    }
+    match pod {
+        Some((sandbox, _)) => sandbox.lose_netns(),
+        None => Ok(()),
+    }
+}
+
+/// Waits for the kernel to be done with namespaces that died, then reads the gauges.
+fn quiet() -> Result<Gauges> {
+    let mut last = read()?;
+    for _ in 0..40 {
+        sleep(Duration::from_millis(500));
+        let now = read()?;
+        if now.memory_kb.abs_diff(last.memory_kb) < 512 && now.links == last.links {
+            return Ok(now);
+        }
+        last = now;
+    }
+    Ok(last)
+}
+
+/// Reads the gauges until nothing that is counted is more than before.
+fn settle(before: &Gauges) -> Result<Gauges> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let now = quiet()?;
+        let more = [
+            ("files", before.files, now.files),
+            ("processes", before.processes, now.processes),
+            ("mounts", before.mounts, now.mounts),
+            ("links", before.links, now.links),
+            ("routes", before.routes, now.routes),
+            ("neighbours", before.neighbours, now.neighbours),
+        ];
+        let more: Vec<String> = more
+            .into_iter()
+            .filter(|(_, before, now)| now > before)
+            .map(|(what, before, now)| format!("{now} {what}, {before} before"))
+            .chain(
+                // The kernel frees descriptors of dead processes in batches.
+                (now.descriptors > before.descriptors + 64).then(|| {
+                    format!(
+                        "{} descriptors, {} before",
+                        now.descriptors, before.descriptors
+                    )
+                }),
+            )
+            .collect();
+        if more.is_empty() {
+            return Ok(now);
+        }
+        ensure!(Instant::now() < deadline, "{}", more.join("; "));
+    }
+}
+
+fn read() -> Result<Gauges> {
+    fs::write("/proc/sys/vm/drop_caches", "3").context("drop caches")?;
+    let mut files = 0;
+    for folder in [
+        "/var/lib/cni",
+        "/run/netns",
+        "/run/lock",
+        "/tmp",
+        "/dev/shm",
+    ] {
+        files += count_files(Path::new(folder))?;
+    }
+    let text = |path: &str| fs::read_to_string(path).with_context(|| format!("read {path}"));
+    let meminfo = text("/proc/meminfo")?;
+    let field = |name: &str| -> u64 {
+        meminfo
+            .lines()
+            .find_map(|line| {
+                line.strip_prefix(name)?
+                    .split_whitespace()
+                    .next()?
+                    .parse()
+                    .ok()
+            })
+            .unwrap_or(0)
+    };
+    let list =
+        |words: &str| -> Result<usize> { Ok(ip_json(words)?.as_array().map_or(0, Vec::len)) };
+    Ok(Gauges {
+        files,
+        descriptors: text("/proc/sys/fs/file-nr")?
+            .split_whitespace()
+            .next()
+            .and_then(|count| count.parse().ok())
+            .context("read the count of descriptors")?,
+        processes: fs::read_dir("/proc")
+            .context("list processes")?
+            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
+            .filter(|id| fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| !line.is_empty()))
+            .count(),
+        mounts: text("/proc/mounts")?.lines().count(),
+        links: list("link show")?,
+        routes: list("route show table all")? + list("-6 route show table all")?,
+        neighbours: list("neighbour show")?,
+        memory_kb: field("MemTotal:") - field("MemFree:"),
+    })
+}
+
+fn count_files(folder: &Path) -> Result<usize> {
+    let mut count = 0;
+    let Ok(entries) = fs::read_dir(folder) else {
+        return Ok(0);
+    };
+    for entry in entries {
+        let entry = entry.context("list a folder")?;
+        let is_dir = entry.file_type().context("look at a file")?.is_dir();
+        count += if is_dir {
+            count_files(&entry.path())?
+        } else {
+            1
+        };
+    }
+    Ok(count)
+}
