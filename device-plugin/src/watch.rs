@@ -7,12 +7,9 @@ mod directories;
 
 use std::{io, os::fd::AsFd, path::PathBuf, time::Duration};
 
-use host::{
-    error::Result,
-    netlink::{
-        uevent::{Notice, Uevent, Uevents},
-        watch::{Group, Watch},
-    },
+use host::netlink::{
+    uevent::{Notice, Uevent, Uevents},
+    watch::{Group, Watch},
 };
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use tokio::sync::watch;
@@ -55,7 +52,7 @@ impl Default for Topic {
 pub struct Topics {
     /// PCI functions and their interfaces.
     pub devices: Topic,
-    /// Routes of the host.
+    /// Links and routes of the host.
     pub routes: Topic,
     /// The configuration's directory.
     pub config: Topic,
@@ -65,101 +62,224 @@ pub struct Topics {
 
 /// How often the thread looks whether it is to stop.
 const PAUSE: Duration = Duration::from_secs(5);
+/// First pause before something that failed is tried again; it doubles each time, up to [`PAUSE`].
+const SOON: Duration = Duration::from_millis(50);
 
-/// Starts the thread, which ends some time after `stop`. What happens after this returns is told. Without uevents or routes (refused by the kernel) the rest works.
+/// Starts the thread, which ends some time after `stop`. What happens after this returns is told, as far as the kernel
+/// gives the means; what it refuses is told in the log and asked for again.
 pub fn start(
     topics: Topics,
     config: &[PathBuf],
     kubelet: &[PathBuf],
     stop: CancellationToken,
 ) -> io::Result<()> {
-    let mut eyes = Eyes {
-        config: Directories::new(config)?,
-        kubelet: Directories::new(kubelet)?,
-        uevents: available("uevents", Uevents::open()),
-        routes: available("route changes", Watch::open(&[Group::Routes])),
-        topics,
+    let directories = |paths: &[PathBuf]| {
+        let paths = paths.to_vec();
+        Box::new(move || Directories::new(&paths).map_err(|error| error.to_string()))
     };
+    let mut eyes = Eyes {
+        config: Source::new("the configuration's directory", directories(config)),
+        kubelet: Source::new("the kubelet's directories", directories(kubelet)),
+        uevents: Source::new("uevents", Box::new(|| Uevents::open().map_err(|error| failure::chain(&error)))),
+        network: Source::new(
+            "links and routes",
+            Box::new(|| {
+                let groups = [Group::Links, Group::Routes];
+                Watch::open(&groups).map_err(|error| failure::chain(&error))
+            }),
+        ),
+        topics,
+        pause: SOON,
+    };
+    eyes.open();
     let thread = std::thread::Builder::new().name("eyes".to_owned());
     thread.spawn(move || eyes.run(&stop))?;
     Ok(())
 }
 
-fn available<T>(what: &str, opened: Result<T>) -> Option<T> {
-    opened
-        .inspect_err(|error| {
-            let error = failure::chain(error);
-            warn!(%error, "no {what} from the kernel: changes are found by the slow reconcile only");
-        })
-        .ok()
+/// Something to watch, opened again until the kernel allows it.
+struct Source<T> {
+    name: &'static str,
+    open: Box<dyn Fn() -> Result<T, String> + Send>,
+    opened: Option<T>,
+    /// The last refusal, told once.
+    refusal: Option<String>,
+}
+
+impl<T> Source<T> {
+    fn new(name: &'static str, open: Box<dyn Fn() -> Result<T, String> + Send>) -> Self {
+        Self {
+            name,
+            open,
+            opened: None,
+            refusal: None,
+        }
+    }
+
+    /// Opens it if it is not open. True if it is now and was not before: something may have been missed.
+    fn renew(&mut self) -> bool {
+        if self.opened.is_some() {
+            return false;
+        }
+        match (self.open)() {
+            Ok(opened) => {
+                self.opened = Some(opened);
+                self.refusal = None;
+                true
+            }
+            Err(error) => {
+                self.refused(error);
+                false
+            }
+        }
+    }
+
+    fn refused(&mut self, error: String) {
+        if self.refusal.as_ref() != Some(&error) {
+            warn!(error, "{} cannot be watched, trying again", self.name);
+        }
+        self.refusal = Some(error);
+    }
+
+    /// Reading failed: begin anew.
+    fn broken(&mut self, error: &str) {
+        warn!(error, "watching {} failed", self.name);
+        self.opened = None;
+    }
+}
+
+impl Source<Directories> {
+    /// True if something changed.
+    fn changed(&mut self) -> bool {
+        let Some(directories) = &mut self.opened else {
+            return false;
+        };
+        match directories.drain() {
+            Err(error) => {
+                self.broken(&error.to_string());
+                true
+            }
+            Ok(changed) => {
+                let refused = directories.refused();
+                match refused.map(|(path, errno)| format!("{}: {errno}", path.display())) {
+                    Some(error) => self.refused(error),
+                    None => self.refusal = None,
+                }
+                changed
+            }
+        }
+    }
 }
 
 struct Eyes {
-    config: Directories,
-    kubelet: Directories,
-    uevents: Option<Uevents>,
-    routes: Option<Watch>,
+    config: Source<Directories>,
+    kubelet: Source<Directories>,
+    uevents: Source<Uevents>,
+    network: Source<Watch>,
     topics: Topics,
+    /// How long to wait at most, while something is not watched.
+    pause: Duration,
 }
 
 impl Eyes {
     fn run(&mut self, stop: &CancellationToken) {
+        while !stop.is_cancelled() {
+            if let Err(error) = self.wait() {
+                warn!(error = %failure::chain(&error), "waiting for changes failed");
+                std::thread::sleep(PAUSE);
+            }
+            self.look();
+        }
+    }
+
+    /// Opens what is not open, and says of each that is new that it may have changed.
+    fn open(&mut self) {
         let Topics {
             devices,
             routes,
             config,
             kubelet,
         } = self.topics.clone();
-        while !stop.is_cancelled() {
-            if let Err(error) = self.wait() {
-                warn!(error = %failure::chain(&error), "waiting for changes failed");
-                std::thread::sleep(PAUSE);
-            }
-            let looked = [
-                (self.config.drain(), &config),
-                (self.kubelet.drain(), &kubelet),
-            ];
-            for (changed, topic) in looked {
-                match changed {
-                    Ok(false) => {}
-                    Ok(true) => topic.announce(),
-                    Err(error) => warn!(%error, "watching directories failed"),
-                }
-            }
-            if self.devices_changed() {
-                devices.announce();
-            }
-            let changed = self
-                .routes
-                .as_mut()
-                .map(|routes| routes.changed(Duration::ZERO));
-            if changed.is_some_and(|changed| changed.unwrap_or(true)) {
-                routes.announce();
+        let renewed = [
+            (self.config.renew(), config),
+            (self.kubelet.renew(), kubelet),
+            (self.uevents.renew(), devices),
+            (self.network.renew(), routes),
+        ];
+        for (new, topic) in renewed {
+            if new {
+                topic.announce();
             }
         }
     }
 
+    fn look(&mut self) {
+        self.open();
+        if self.config.changed() {
+            self.topics.config.announce();
+        }
+        if self.kubelet.changed() {
+            self.topics.kubelet.announce();
+        }
+        if self.devices_changed() {
+            self.topics.devices.announce();
+        }
+        if self.network_changed() {
+            self.topics.routes.announce();
+        }
+        let blind = self.config.refusal.is_some()
+            || self.kubelet.refusal.is_some()
+            || self.uevents.refusal.is_some()
+            || self.network.refusal.is_some();
+        self.pause = if blind {
+            (self.pause * 2).min(PAUSE)
+        } else {
+            SOON
+        };
+    }
+
     fn wait(&self) -> io::Result<()> {
+        let blind = self.config.opened.is_none()
+            || self.kubelet.opened.is_none()
+            || self.uevents.opened.is_none()
+            || self.network.opened.is_none()
+            || self.config.refusal.is_some()
+            || self.kubelet.refusal.is_some();
         let sources = [
-            Some(self.config.as_fd()),
-            Some(self.kubelet.as_fd()),
-            self.uevents.as_ref().map(AsFd::as_fd),
-            self.routes.as_ref().map(AsFd::as_fd),
+            self.config.opened.as_ref().map(AsFd::as_fd),
+            self.kubelet.opened.as_ref().map(AsFd::as_fd),
+            self.uevents.opened.as_ref().map(AsFd::as_fd),
+            self.network.opened.as_ref().map(AsFd::as_fd),
         ];
         let mut sources: Vec<PollFd<'_>> = sources
             .into_iter()
             .flatten()
             .map(|fd| PollFd::new(fd, PollFlags::POLLIN))
             .collect();
-        let limit = PollTimeout::try_from(PAUSE).unwrap_or(PollTimeout::MAX);
+        let limit = if blind { self.pause } else { PAUSE };
+        let limit = PollTimeout::try_from(limit).unwrap_or(PollTimeout::MAX);
         poll(&mut sources, limit)
             .map(|_| ())
             .map_err(io::Error::from)
     }
 
-    /// Takes all uevents that are there. True if one of them matters.
+    /// Takes all messages about links and routes. True if there was one, or if some are lost.
+    fn network_changed(&mut self) -> bool {
+        let Some(watch) = &mut self.network.opened else {
+            return false;
+        };
+        match watch.changed(Duration::ZERO) {
+            Ok(changed) => changed,
+            Err(error) => {
+                self.network.broken(&failure::chain(&error));
+                true
+            }
+        }
+    }
+
+    /// Takes all uevents that are there. True if one of them matters, or if some are lost.
     fn devices_changed(&mut self) -> bool {
-        let Some(uevents) = &mut self.uevents else {
+        let Some(uevents) = &mut self.uevents.opened else {
             return false;
         };
         let mut changed = false;
@@ -169,7 +289,7 @@ impl Eyes {
                 Ok(Some(Notice::Lost)) => changed = true,
                 Ok(Some(Notice::Event(event))) => changed |= matters(&event),
                 Err(error) => {
-                    warn!(error = %failure::chain(&error), "reading uevents failed");
+                    self.uevents.broken(&failure::chain(&error));
                     return true;
                 }
             }
@@ -181,7 +301,7 @@ impl Eyes {
 /// interfaces all the time; those do not matter.
 fn matters(event: &Uevent) -> bool {
     match event.subsystem.as_str() {
-        "pci" | "vfio-dev" | "uio" | "infiniband" => true,
+        "pci" | "vfio-dev" | "uio" | "infiniband" | "auxiliary" | "vdpa" => true,
         "net" => !event.device_path.starts_with("/devices/virtual/"),
         _ => false,
     }
@@ -201,8 +321,33 @@ mod tests {
     }
 
     #[test]
+    fn what_the_kernel_refuses_is_opened_again_and_a_success_counts_as_a_change() {
+        let refusals = std::sync::Mutex::new(2);
+        let mut source = Source::new(
+            "something",
+            Box::new(move || {
+                let mut refusals = refusals.lock().unwrap();
+                if *refusals == 0 {
+                    return Ok(());
+                }
+                *refusals -= 1;
+                Err("too many open files".to_owned())
+            }),
+        );
+        assert!(!source.renew() && source.refusal.is_some());
+        assert!(!source.renew());
+        assert!(source.renew() && source.refusal.is_none());
+        assert!(!source.renew());
+        source.broken("no buffer space");
+        assert!(source.renew());
+    }
+
+    #[test]
     fn pci_functions_and_their_interfaces_matter_and_virtual_ones_do_not() {
         assert!(matters(&event("pci", "/devices/pci0000:00/0000:01:10.0")));
+        let part = "/devices/pci0000:00/0000:01:00.0/mlx5_core.sf.4";
+        assert!(matters(&event("auxiliary", part)));
+        assert!(matters(&event("vdpa", &format!("{part}/vdpa0"))));
         assert!(matters(&event(
             "net",
             "/devices/pci0000:00/0000:01:10.0/net/eth1"

@@ -43,6 +43,23 @@ async fn g10_a_changed_number_of_vfs_reaches_the_kubelet() {
 }
 
 #[tokio::test]
+async fn g10_a_sub_function_that_is_added_is_offered_and_one_that_is_deleted_is_not() {
+    let config = r#"{"resourceList":[{"resourceName":"sf","deviceType":"auxNetDevice","selectors":{"auxTypes":["sf"]}}]}"#;
+    let (node, mut pool) = followed(config).await;
+    pool.until_shows(&[]).await;
+    for number in [4, 5] {
+        node.fake.add(&format!(
+            "aux mlx5_core.sf.{number}{{on=0000:01:00.0, sfnum={number}}}"
+        ));
+    }
+    node.topics.devices.announce();
+    pool.until_shows(&["mlx5_core.sf.4", "mlx5_core.sf.5"]).await;
+    node.fake.unplug("auxiliary", "mlx5_core.sf.4");
+    node.topics.devices.announce();
+    pool.until_shows(&["mlx5_core.sf.5"]).await;
+}
+
+#[tokio::test]
 async fn g10_a_device_that_changes_its_driver_changes_its_pool() {
     let mut node = Node::new(
         false,

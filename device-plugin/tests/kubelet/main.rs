@@ -7,7 +7,9 @@
 )]
 #![expect(clippy::disallowed_methods, reason = "tests look at files")]
 
+mod cdi;
 mod changes;
+mod corrections;
 mod fake;
 mod plugin;
 mod registration;

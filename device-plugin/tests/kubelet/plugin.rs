@@ -26,7 +26,7 @@ pub(crate) struct Node {
     pub(crate) topics: Topics,
     pub(crate) config: PathBuf,
     pub(crate) device_info: PathBuf,
-    settings: Settings,
+    pub(crate) settings: Settings,
     plugin: Option<Running>,
     earlier: Option<Running>,
     _directory: tempfile::TempDir,
@@ -81,9 +81,12 @@ impl Node {
                 ..Default::default()
             },
             // Only events may bring a change.
-            reconcile: Duration::from_hours(1),
+            reconcile: None,
             settle: Duration::from_millis(1),
             pause: Duration::from_millis(20),
+            proc_root: "/proc".into(),
+            http: None,
+            warm_up: Duration::ZERO,
         };
         let node = Self {
             kubelet,

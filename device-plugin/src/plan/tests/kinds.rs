@@ -11,6 +11,33 @@ fn observe(notation: &str) -> Node {
 }
 
 #[test]
+fn correction_d8_the_nodes_own_interface_is_offered_by_no_route_and_no_way() {
+    use crate::node::tests::default_route;
+    let bridge = Link {
+        controller: Some(3),
+        ..link(1, "eth0")
+    };
+    let links = [bridge, link(2, "eth1"), link(3, "br0")];
+    let mut two_ways = default_route("0.0.0.0/0", 2);
+    two_ways.hops.push(host::netlink::route::Hop {
+        gateway: None,
+        index: Some(3),
+    });
+    let fake = FakeSysfs::parse(
+        "pci 0000:04:00.0{8086:1521, 0200, drv=igb, net=[eth0]}
+         pci 0000:04:00.1{8086:1521, 0200, drv=igb, net=[eth1]}",
+    );
+    for (route, free) in [
+        (default_route("0.0.0.0/0", 3), &["0000:04:00.1"][..]),
+        (default_route("::/0", 2), &["0000:04:00.0"]),
+        (two_ways, &[]),
+    ] {
+        let node = scan(&fake.sysfs(), &Network::new(&links, &[route])).unwrap();
+        assert_eq!(selected(&node, "{}"), free);
+    }
+}
+
+#[test]
 fn d9_a_pool_of_accelerators_takes_accelerators_and_their_vfs() {
     let pool = r#""deviceType":"accelerator","selectors":{}"#;
     assert_eq!(shares(&f1(), &[pool])[0], ["0000:b1:00.0"]);
