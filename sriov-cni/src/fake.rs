@@ -33,6 +33,8 @@ pub(crate) struct Machine {
     pub(crate) boot: String,
     pub(crate) control: FakePf,
     pub(crate) function: Found,
+    /// Indexes of VFs of the same PF on vfio-pci, by address.
+    pub(crate) neighbours: BTreeMap<String, u32>,
     /// Where the VF's interface is; `None` while a dying namespace still holds it.
     pub(crate) at: Option<Spot>,
     pub(crate) link: Option<Link>,
@@ -102,6 +104,7 @@ impl Machine {
                 pf_driver: Some(control_name.to_owned()),
                 switchdev: false,
             }),
+            neighbours: BTreeMap::new(),
             at: Some(Spot::Host),
             link: Some(link),
             host: vec![Link {

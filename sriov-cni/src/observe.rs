@@ -79,15 +79,15 @@ pub fn before_undo(
 ) -> Result<undo::Observed> {
     let function = match node.function(record.vf)? {
         Found::Vf(function) => function,
-        // A PF that recovers, or whose interface was moved away, keeps its VFs as they are.
-        Found::NoPfInterface { .. } => {
+        // A PF that recovers, whose interface was moved away or whose VFs are being changed may keep this one as it is.
+        Found::NoPfInterface { .. } | Found::NotListed { .. } => {
             return Ok(undo::Observed {
                 is_out_of_control: true,
                 ..undo::Observed::default()
             });
         }
         // Without the VF nothing of it is left to be restored.
-        Found::Nothing | Found::NoVf | Found::NotListed { .. } => {
+        Found::Nothing | Found::NoVf => {
             return Ok(undo::Observed::default());
         }
     };

@@ -152,7 +152,7 @@ fn pending(record: &Record, observed: &Observed) -> Vec<String> {
     let mut pending = Vec::new();
     if observed.is_out_of_control {
         pending.push(format!(
-            "the PF of VF {} has no interface on the host",
+            "the PF of VF {} has no interface on the host, or does not list the VF",
             record.vf
         ));
     }

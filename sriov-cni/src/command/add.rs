@@ -11,6 +11,7 @@ use host::netlink::link::Link;
 use host::netns::Identity;
 
 use super::Context;
+use super::claim::Owed;
 use crate::addresses;
 use crate::apply::{self, Lesson, Subject};
 use crate::compat::Facts;
@@ -74,9 +75,12 @@ impl Context<'_> {
         let _lock = self
             .lock(config.vf, self.site.add_lock)
             .map_err(|busy| self.told_by_ledger(config, busy))?;
-        self.claim(config.vf)?;
+        let owed = self.claim(config.vf)?;
 
-        let observed = observe::before_add(self.node, config.vf, function, netns)?;
+        let mut observed = observe::before_add(self.node, config.vf, function.clone(), netns)?;
+        if observed.twin(config).is_some() && self.free_address(config, &function)? {
+            observed = observe::before_add(self.node, config.vf, function, netns)?;
+        }
         let plan = plan::plan(config, &observed, &call.ifname)?;
         if plan.mode == Mode::Kernel
             && self
@@ -96,7 +100,15 @@ impl Context<'_> {
             ));
         }
         let mut record = self.new_record(config, &observed, &plan, identity);
+        if let (Some(owed), Some(netdev)) = (&owed, &mut record.original.netdev) {
+            owed.name.clone_into(&mut netdev.name);
+        }
         self.ledger.enter(&record).map_err(Error::State)?;
+        if let Some(Owed { attachment, .. }) =
+            owed.filter(|owed| owed.attachment != record.attachment)
+        {
+            self.ledger.forget(&attachment).map_err(Error::State)?;
+        }
         let (observed, plan) = match self.reset_first(config, observed, plan, &mut record) {
             Ok(planned) => planned,
             Err(error) => return Err(self.roll_back(record, error)),

@@ -1,15 +1,28 @@
 //! Making sure, under its lock, that the VF is free: what died or was left half done is taken back first.
 
 use std::path::Path;
+use std::time::Duration;
 
+use cni::plugin::Attachment;
 use host::pci::PciAddress;
 
 use super::{Context, Known};
+use crate::config::Config;
 use crate::crash::{self, Verb};
 use crate::error::{Error, Result, holder};
 use crate::ledger::Entry;
+use crate::node::Function;
 use crate::record::{Phase, Record};
 use crate::restore;
+
+/// What a dead owner's VF could not yet be given back.
+#[derive(Debug)]
+pub(super) struct Owed {
+    /// Whose record says so.
+    pub(super) attachment: Attachment,
+    /// The interface's name on the host, which another link has.
+    pub(super) name: String,
+}
 
 impl Context<'_> {
     /// Gives back what this attachment has of another device, from an ADD that was not finished (its device may have
@@ -28,7 +41,7 @@ impl Context<'_> {
         // What was read without the lock may be gone or renewed.
         match self.known(&attachment)? {
             Some(Known::Vf(mut record)) if record.vf.to_string() == other => {
-                self.take_back(&mut record)
+                self.take_back(&mut record).map(drop)
             }
             Some(Known::Slot(mut record)) if record.slot.to_string() == other => {
                 self.take_back_slot(&mut record)
@@ -38,7 +51,8 @@ impl Context<'_> {
     }
 
     /// Fails if a living attachment has the VF; takes it back from a dead one, and from an earlier ADD of this one.
-    pub(super) fn claim(&mut self, vf: PciAddress) -> Result<()> {
+    /// Returns what the dead one still owes to the VF and its next owner has to give back instead.
+    pub(super) fn claim(&mut self, vf: PciAddress) -> Result<Option<Owed>> {
         let record = match self.ledger.of_vf(vf).map_err(Error::State)? {
             Entry::Record(record) => Some(*record),
             Entry::Torn(error) => {
@@ -59,7 +73,7 @@ impl Context<'_> {
             self.claim_from_go(vf, &netns)?;
         }
         let Some(mut record) = record else {
-            return Ok(());
+            return Ok(None);
         };
         if record.attachment != self.attachment() && self.is_alive(&record)? {
             return Err(Error::InUse {
@@ -67,7 +81,44 @@ impl Context<'_> {
                 holder: holder(&record.attachment),
             });
         }
-        self.take_back(&mut record)
+        let is_back = self.take_back(&mut record)?;
+        let name = record.original.netdev.map(|netdev| netdev.name);
+        Ok(name.filter(|_| !is_back).map(|name| Owed {
+            attachment: record.attachment,
+            name,
+        }))
+    }
+
+    /// Takes back other VFs of the PF whose dead owners have left them with the address that is wanted (design §3). True
+    /// if something was taken back.
+    pub(super) fn free_address(&mut self, config: &Config, function: &Function) -> Result<bool> {
+        let is_meant = |record: &Record| {
+            record.vf != config.vf
+                && record.pf == Some(function.pf.address)
+                && (record.pf_address() == config.mac || record.address == config.mac)
+        };
+        let mut is_freed = false;
+        for record in self.ledger.all().map_err(Error::State)? {
+            if !is_meant(&record) || self.is_alive(&record)? {
+                continue;
+            }
+            // Whoever has the lock gives the VF back or has it anew.
+            let Ok(_lock) = self.lock(record.vf, Duration::ZERO) else {
+                continue;
+            };
+            let Some(mut record) = self.record(&record.attachment)?.filter(is_meant) else {
+                continue;
+            };
+            if self.is_alive(&record)? {
+                continue;
+            }
+            match self.take_back(&mut record) {
+                Ok(_) => is_freed = true,
+                // The other VF's trouble is not this one's.
+                Err(error) => self.log.warning(&cni::error::chain(&error)),
+            }
+        }
+        Ok(is_freed)
     }
 
     fn claim_from_go(&mut self, vf: PciAddress, netns: &Path) -> Result<()> {
@@ -97,7 +148,8 @@ impl Context<'_> {
     }
 
     /// Addresses that cannot be released stay in the ledger and do not keep the VF from its next owner.
-    fn take_back(&mut self, record: &mut Record) -> Result<()> {
+    /// False if the VF still owes its name.
+    fn take_back(&mut self, record: &mut Record) -> Result<bool> {
         let _scope = crash::scope(Verb::Heal);
         let attachment = record.attachment.clone();
         self.log.info(&format!(
@@ -115,6 +167,7 @@ impl Context<'_> {
         if let Some(error) = Error::from_many(restored.errors) {
             return Err(error);
         }
+        let is_back = restored.pending.is_empty();
         if let Some(pending) = restored
             .pending
             .into_iter()
@@ -129,7 +182,7 @@ impl Context<'_> {
                 code: cni::error::code::TRY_AGAIN_LATER,
             });
         }
-        Ok(())
+        Ok(is_back)
     }
 
     fn has_interface(&mut self, vf: PciAddress) -> bool {

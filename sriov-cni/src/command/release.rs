@@ -116,7 +116,12 @@ impl Context<'_> {
         held: bool,
     ) -> host::error::Result<()> {
         if !vf_is_back {
-            return self.ledger.enter(record);
+            // Where nobody could tell whose the VF is, it stays with whom it is.
+            return if held {
+                self.ledger.enter(record)
+            } else {
+                self.ledger.update(record)
+            };
         }
         if held || self.is_unclaimed(record)? {
             self.files.remove(record)?;

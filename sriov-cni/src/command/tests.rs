@@ -13,6 +13,7 @@ mod go;
 mod interface;
 mod ipam;
 mod mac;
+mod owners;
 mod points;
 mod recover;
 mod refusals;

@@ -23,9 +23,16 @@ impl Node for &mut Machine {
 
     fn function(&mut self, vf: PciAddress) -> Result<Found> {
         if vf.to_string() == VF {
-            Ok(self.function.clone())
-        } else {
-            Ok(Found::Nothing)
+            return Ok(self.function.clone());
+        }
+        let mut found = self.function.clone();
+        match (&mut found, self.neighbours.get(&vf.to_string())) {
+            (Found::Vf(function), Some(index)) => {
+                function.index = *index;
+                function.driver = Some("vfio-pci".to_owned());
+                Ok(found)
+            }
+            _ => Ok(Found::Nothing),
         }
     }
 
