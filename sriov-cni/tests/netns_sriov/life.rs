@@ -11,7 +11,7 @@ use super::*;
 use crate::lab::vf_in;
 
 /// What DEL must bring back. The index changes with each move.
-fn comparable(link: Option<Link>) -> Link {
+pub(crate) fn comparable(link: Option<Link>) -> Link {
     Link {
         index: 0,
         lower: None,

@@ -8,6 +8,8 @@
 )]
 
 mod announcements;
+mod disk;
+mod interface;
 mod lab;
 mod life;
 
