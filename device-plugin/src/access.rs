@@ -127,7 +127,6 @@ pub fn access(roots: &Roots, device: &Device) -> Result<Access, AccessError> {
         id: id.to_string(),
         source,
     };
-    let driver = current_driver(roots, device)?;
     let mut found = Access {
         nodes: Vec::new(),
         info: Info::new(),
@@ -136,6 +135,14 @@ pub fn access(roots: &Roots, device: &Device) -> Result<Access, AccessError> {
         representor: None,
     };
     found.tell("generic", "deviceID", id);
+    if let DeviceId::Software(_) = id {
+        // Nothing is behind a slot; only the administrator's own facts are told.
+        if let Some(extra) = &device.extra {
+            found.info.insert("extra", extra.clone());
+        }
+        return Ok(found);
+    }
+    let driver = current_driver(roots, device)?;
     match binding(&roots.sysfs, &device.function, &driver) {
         Binding::Kernel => {}
         Binding::Vfio => found.vfio(roots, device)?,

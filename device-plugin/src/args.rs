@@ -12,6 +12,7 @@ use std::{collections::BTreeMap, path::PathBuf, time::Duration};
 use crate::{
     daemon::Settings,
     handover::cdi::{self, Answer},
+    http::{self, probe::Question},
     node::DeviceId,
 };
 
@@ -30,6 +31,8 @@ pub enum Command {
     Provision(Box<Options>),
     /// Print what `provision` would do.
     Plan(Box<Options>),
+    /// Ask the program that serves beside this one how it is.
+    Probe(http::Address, Question),
     /// Print usage.
     Help,
     /// Print the version.
@@ -65,6 +68,8 @@ usage: sriovdp [flags]                  serve the pools of the configuration fil
        sriovdp list [flags]             say which pod holds which device
        sriovdp plan [flags]             print what `sriovdp provision` would do
        sriovdp provision [flags]        make PFs and VFs what the block `provision` asks; fails if it cannot
+       sriovdp probe live|ready --http-address ADDRESS
+                                        ask the program that serves there; fails if it is not well
        sriovdp version
 
   --config-file FILE      pool configuration (default /etc/pcidp/config.json)
@@ -74,7 +79,9 @@ usage: sriovdp [flags]                  serve the pools of the configuration fil
   --sysfs-root DIR        sysfs (default /sys)
   --dev-root DIR          device nodes (default /dev)
   --devinfo-dir DIR       DeviceInfo files (default /var/run/k8s.cni.cncf.io/devinfo/dp)
-  --reconcile-seconds N   longest time between two scans (default 60)
+  --reconcile-seconds N   longest time between two scans (default 60; 0: only changes lead to scans)
+  --http-address ADDRESS  serve /metrics, /healthz, /readyz, /debug/devices: PORT (loopback), HOST:PORT or
+                          unix:/PATH (default: off)
   --use-cdi               containers get device nodes through CDI (a pool's key cdi stands over it)
   --cdi-dir DIR           CDI specifications (default /var/run/cdi)
   --cdi-answer HOW        field (kubelet 1.29 and later), annotations or both (default both)
@@ -99,6 +106,7 @@ const VALUES: &[&str] = &[
     "cdi-dir",
     "cdi-answer",
     "reconcile-seconds",
+    "http-address",
     "device",
     "sriov-state",
     "write-seconds",
@@ -121,12 +129,13 @@ const SWITCHES: &[&str] = &[
 ];
 
 /// Words that are commands if they come first.
-const COMMANDS: [&str; 7] = [
+const COMMANDS: [&str; 8] = [
     "validate",
     "explain",
     "list",
     "plan",
     "provision",
+    "probe",
     "version",
     "help",
 ];
@@ -152,10 +161,21 @@ pub fn parse(words: &[String]) -> Result<Command, String> {
         "list" => Command::List(Box::new(options)),
         "plan" => Command::Plan(Box::new(options)),
         "provision" => Command::Provision(Box::new(options)),
+        "probe" => probe(&operands, options.settings.http)?,
         "version" => Command::Version,
         "help" => Command::Help,
         _ => Command::Run(Box::new(options)),
     })
+}
+
+fn probe(operands: &[&String], address: Option<http::Address>) -> Result<Command, String> {
+    let question = match operands {
+        [word] if *word == "live" => Question::Live,
+        [word] if *word == "ready" => Question::Ready,
+        _ => return Err("probe: write live or ready".to_owned()),
+    };
+    let address = address.ok_or("probe: --http-address is missing: where does it serve?")?;
+    Ok(Command::Probe(address, question))
 }
 
 /// Flags by name, and the other words; `None` if help is asked for.
@@ -237,7 +257,11 @@ fn options(flags: &BTreeMap<&str, String>) -> Result<Options, String> {
             }
         },
     };
-    let reconcile = number("reconcile-seconds", 60)?.max(1);
+    let reconcile = number("reconcile-seconds", 60)?;
+    let http = flags.get("http-address").map(|text| {
+        let parsed = text.parse::<http::Address>();
+        parsed.map_err(|error| format!("--http-address: {error}"))
+    });
     let settings = Settings {
         config: path("config-file", "/etc/pcidp/config.json"),
         prefix: text("resource-prefix", "intel.com"),
@@ -246,9 +270,12 @@ fn options(flags: &BTreeMap<&str, String>) -> Result<Options, String> {
         dev_root: path("dev-root", "/dev"),
         device_info: path("devinfo-dir", cni::net_attach::device_info::DP_DIR),
         cdi,
-        reconcile: Duration::from_secs(reconcile.into()),
+        proc_root: PathBuf::from("/proc"),
+        http: http.transpose()?,
+        reconcile: (reconcile > 0).then(|| Duration::from_secs(reconcile.into())),
         settle: Duration::from_millis(100),
-        pause: Duration::from_millis(500),
+        pause: Duration::from_millis(250),
+        warm_up: Duration::from_secs(15),
     };
     let mut without_effect = Vec::new();
     if flags.contains_key("log-dir") || flags.contains_key("log_dir") {

@@ -9,14 +9,17 @@ use std::{path::Path, time::Duration};
 
 use anyhow::Context;
 use host::{file, sysfs::Sysfs};
+use tokio::time::Instant;
 use tonic::Code;
 
 use crate::{
     args::Options,
     config::{self, Config, Defaults, Loaded},
     failure,
-    holder::Holding,
+    fallback::{self, Fallback},
+    holder::{self, Holding},
     node::{self, Network, Node},
+    plan::{self, Plan},
     serve::kubelet::{CallError, Kubelet},
 };
 
@@ -85,6 +88,26 @@ fn holdings(kubelet_root: &Path) -> Result<Vec<Holding>, String> {
             }
         }
     })
+}
+
+/// What the serving process comes to when the node has been as it is for a while.
+fn decide(options: &Options, config: &Config, node: &Node) -> (Plan, Fallback) {
+    let mut fallback = Fallback::default();
+    if config.pools.iter().all(|pool| pool.fallback.is_none()) {
+        return (plan::plan(config, node), fallback);
+    }
+    let holdings = holdings(&options.settings.kubelet_root);
+    let allocated = holdings.as_ref().ok().map(|held| holder::allocated(held));
+    let start = Instant::now();
+    let mut look = |now| {
+        let mut plan = plan::plan(config, node);
+        fallback.apply(config, node, &mut plan, allocated.as_ref(), now);
+        plan
+    };
+    // The first of two looks, so that no grace is left at the second.
+    look(start);
+    let plan = look(start + fallback::GRACE);
+    (plan, fallback)
 }
 
 /// A value as JSON for people and programs.

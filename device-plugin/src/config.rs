@@ -5,6 +5,7 @@
 //! stop all pools, a document without one (`{}`, a file cut short) is more likely a mistake.
 
 mod document;
+mod fallback;
 mod kind;
 mod name;
 mod object;
@@ -13,12 +14,14 @@ mod provision;
 mod range;
 #[cfg(test)]
 mod tests;
+mod watchful;
 
 use std::{collections::BTreeMap, fmt, path::PathBuf};
 
 use host::pci::PciAddress;
 
 pub use document::{Place, Problem};
+pub(crate) use fallback::is_userspace;
 pub use kind::{DeviceType, VdpaType, VfioNodes};
 pub use name::ResourceName;
 pub use object::{Object, P_KEY};
@@ -26,6 +29,7 @@ pub use provision::{
     Count, Driver, Group, OnMismatch, Provision, ProvisionRejected, Selector, Target,
 };
 pub use range::Functions;
+pub use watchful::{Health, Preference};
 
 use document::Node;
 
@@ -66,6 +70,12 @@ pub struct Pool {
     pub vfio: VfioNodes,
     /// Whether containers get their nodes through CDI; `None` leaves it to the command line.
     pub cdi: Option<bool>,
+    /// What makes its devices Unhealthy.
+    pub health: Health,
+    /// Software slots on nodes without a PF of the pool; `None` if it asks for none.
+    pub fallback: Option<u32>,
+    /// Which free devices the kubelet is advised to take.
+    pub preference: Preference,
 }
 
 /// Facts by device.
@@ -150,7 +160,8 @@ pub fn load(bytes: &[u8], defaults: &Defaults) -> Result<Loaded, Problem> {
             Ok(name) if known => Err(node.problem(format!(
                 "resource {name} is configured twice: give each pool a name of its own"
             ))),
-            Ok(name) => pool::read(node, name, &mut loaded.warnings),
+            Ok(name) => pool::read(node, name, &mut loaded.warnings)
+                .and_then(|pool| provision::agrees(node, pool, &loaded.config.provision)),
             Err(problem) => Err(problem.clone()),
         };
         match pool {
@@ -190,6 +201,10 @@ impl Loaded {
     ///
     /// A pool whose edit is wrong goes on as it was; it must not vanish under its pods.
     pub fn keep_last_good(&mut self, last: &Config) -> Vec<ResourceName> {
+        if !(self.provision_rejected.is_empty() || last.provision.is_empty()) {
+            // Which PF the wrong entry meant is unknown, so no earlier demand is dropped.
+            self.config.provision.clone_from(&last.provision);
+        }
         let mut kept = Vec::new();
         for (earlier, rejection) in self.rejected.iter().enumerate() {
             let Some(name) = &rejection.name else {

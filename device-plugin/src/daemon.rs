@@ -1,56 +1,43 @@
 //! The loop: observe, plan, ask the kubelet what pods hold, offer; again at each change.
 
-use std::{collections::BTreeMap, path::PathBuf, sync::Arc, time::Duration};
+mod settings;
+mod sight;
+mod source;
 
-use host::{error::Error, file, pci::PciAddress, sysfs::Sysfs};
+use std::{collections::BTreeMap, sync::Arc, time::Duration};
+
+use host::{error::Error, pci::PciAddress, sysfs::Sysfs};
 use tokio::{sync::watch::Receiver, time::Instant};
 use tokio_util::sync::CancellationToken;
 use tracing::{debug, error, info, warn};
 
 use crate::{
     access::Roots,
-    config::{self, Config, Defaults, ResourceName},
+    book::Book,
+    config::{Preference, ResourceName},
     failure,
-    handover::{
-        Handover,
-        cdi::{self, Cdi},
-        device_info::DeviceInfoFiles,
-    },
-    inventory::{Allocated, Inventory, Listing},
-    node::{self, DeviceId, Network, Node},
-    plan::plan,
+    fallback::Fallback,
+    handover::{Handover, cdi::Cdi, device_info::DeviceInfoFiles},
+    health::Signs,
+    http,
+    inventory::{Allocated, Inventory, Listing, Seen},
+    memory::Memory,
+    node::{DeviceId, Network, Node},
+    plan::{Plan, plan},
     provision::{self, withhold},
-    serve::{Pools, Shared, kubelet::Kubelet},
+    serve::{Offer, Pools, Shared, Stopping, kubelet::Kubelet},
+    status::Status,
     watch::Topics,
 };
 
-/// Where everything is and how long it may take.
-#[derive(Debug, Clone)]
-pub struct Settings {
-    /// Pool configuration.
-    pub config: PathBuf,
-    /// Prefix of pools that have none of their own.
-    pub prefix: String,
-    /// The kubelet's root directory.
-    pub kubelet_root: PathBuf,
-    /// `/sys`.
-    pub sysfs_root: PathBuf,
-    /// `/dev`.
-    pub dev_root: PathBuf,
-    /// Directory of DeviceInfo files.
-    pub device_info: PathBuf,
-    /// How containers get device nodes.
-    pub cdi: cdi::Settings,
-    /// Longest time between two scans.
-    pub reconcile: Duration,
-    /// How long after a change the next scan begins: changes come in swarms.
-    pub settle: Duration,
-    /// Pause before a second try with the kubelet.
-    pub pause: Duration,
-}
+pub use settings::Settings;
+use source::Source;
 
 /// How often PodResources is asked while something waits for a pod to end, or for its answer.
 const IMPATIENT: Duration = Duration::from_secs(5);
+
+/// As good as never, and still a time that can be added to now.
+const NEVER: Duration = Duration::from_hours(24 * 365);
 
 /// What asks netlink; a value in tests.
 pub type Look = Arc<dyn Fn() -> Result<Network, Error> + Send + Sync>;
@@ -61,12 +48,10 @@ struct Daemon {
     look: Look,
     shared: Arc<Shared>,
     pools: Pools,
-    inventory: Inventory,
-    config: Config,
-    /// Bytes of the configuration file as last read; `None` before, or if it cannot be read.
-    document: Option<Vec<u8>>,
+    source: Source,
     network: Option<Network>,
     node: Option<Arc<Node>>,
+    signs: Signs,
     scanned: Instant,
     /// The node or the configuration is new since the last offer.
     fresh: bool,
@@ -74,6 +59,12 @@ struct Daemon {
     /// Devices that pods hold and whose files may be missing.
     lacking: Vec<(ResourceName, DeviceId)>,
     kubelet_answers: bool,
+    /// The kubelet started a moment ago and may not know all of its pods yet.
+    warming_up: bool,
+    /// The kubelet has told once what pods hold, when it knew.
+    told: bool,
+    /// Software slots.
+    fallback: Fallback,
     /// Functions that provisioning has not made what they are to be.
     pending: BTreeMap<PciAddress, String>,
     offered: BTreeMap<ResourceName, Listing>,
@@ -83,6 +74,10 @@ struct Daemon {
 /// out; nothing ends the daemon but `stop`.
 pub async fn run(settings: Settings, topics: Topics, look: Look, stop: CancellationToken) {
     let mut daemon = Daemon::new(settings, &topics, look);
+    if let Some(address) = daemon.settings.http.clone() {
+        let serving = http::serve(address, Arc::clone(&daemon.shared), stop.clone());
+        tokio::spawn(serving);
+    }
     tokio::select! {
         () = stop.cancelled() => {}
         () = daemon.follow(&topics) => {}
@@ -92,6 +87,7 @@ pub async fn run(settings: Settings, topics: Topics, look: Look, stop: Cancellat
 
 impl Daemon {
     fn new(settings: Settings, topics: &Topics, look: Look) -> Self {
+        let memory = Memory::new(&settings.device_info, &settings.proc_root);
         let shared = Arc::new(Shared {
             kubelet: Kubelet::new(&settings.kubelet_root),
             roots: Roots {
@@ -102,25 +98,31 @@ impl Daemon {
                 device_info: DeviceInfoFiles::new(&settings.device_info),
                 cdi: Cdi::new(settings.cdi.clone()),
             },
+            book: Book::open(memory),
+            status: Status::default(),
             kubelet_changes: topics.kubelet.clone(),
             device_changes: topics.devices.clone(),
             pause: settings.pause,
         });
+        // Until the kubelet answers, what was held before still is.
+        let allocated = shared.book.lock().inventory.known();
         Self {
             settings,
             look,
             pools: Pools::new(Arc::clone(&shared)),
             shared,
-            inventory: Inventory::default(),
-            config: Config::default(),
-            document: None,
+            source: Source::default(),
             network: None,
             node: None,
+            signs: Signs::default(),
             scanned: Instant::now(),
             fresh: true,
-            allocated: Allocated::new(),
+            allocated,
             lacking: Vec::new(),
             kubelet_answers: true,
+            warming_up: false,
+            told: false,
+            fallback: Fallback::default(),
             pending: BTreeMap::new(),
             offered: BTreeMap::new(),
         }
@@ -173,110 +175,58 @@ impl Daemon {
 
     fn is_scan_due(&self) -> bool {
         let waiting = self.node.is_none() || !self.pending.is_empty();
-        waiting || self.scanned.elapsed() >= self.settings.reconcile
+        let reconcile = self.settings.reconcile;
+        waiting || reconcile.is_some_and(|reconcile| self.scanned.elapsed() >= reconcile)
     }
 
     fn interval(&self) -> Duration {
         let waiting = self.node.is_none()
             || !self.kubelet_answers
-            || self.inventory.is_waiting()
+            || self.warming_up
+            || self.shared.book.lock().inventory.is_waiting()
             || !self.pending.is_empty()
+            || self.fallback.is_waiting()
             || self.shared.handover.is_waiting();
+        let reconcile = self.settings.reconcile.unwrap_or(NEVER);
         if waiting {
-            IMPATIENT.min(self.settings.reconcile)
+            IMPATIENT.min(reconcile)
         } else {
-            self.settings.reconcile
+            reconcile
         }
     }
 
-    /// Reads the configuration. What is wrong is told; the last good one stays.
     fn load(&mut self) {
-        let path = &self.settings.config;
-        let read = file::read(path)
-            .map_err(|error| failure::chain(&error))
-            .and_then(|found| found.ok_or_else(|| format!("{}: no such file", path.display())));
-        let document = match read {
-            Ok(document) => document,
-            Err(error) => {
-                if self.document.take().is_some() || self.config == Config::default() {
-                    error!(
-                        error,
-                        "configuration cannot be read, the last good one stays"
-                    );
-                }
-                return;
-            }
-        };
-        if self.document.as_ref() == Some(&document) {
-            return;
-        }
-        let file = path.display();
-        let defaults = Defaults {
-            prefix: self.settings.prefix.clone(),
-            socket_directory: Kubelet::longest_directory(&self.settings.kubelet_root),
-        };
-        match config::load(&document, &defaults) {
-            Err(problem) => {
-                error!(%file, %problem, "configuration refused, the last good one stays");
-            }
-            Ok(mut loaded) => {
-                for warning in &loaded.warnings {
-                    warn!(%file, %warning, "configuration");
-                }
-                for rejection in &loaded.rejected {
-                    error!(%file, "{rejection}");
-                }
-                for rejection in &loaded.provision_rejected {
-                    error!(%file, "{rejection}");
-                }
-                for name in loaded.keep_last_good(&self.config) {
-                    warn!(resource = %name, "the pool goes on with its last good configuration");
-                }
-                info!(%file, pools = loaded.config.pools.len(), "configuration loaded");
-                self.config = loaded.config;
-                self.fresh = true;
-            }
-        }
-        self.document = Some(document);
+        self.fresh |= self.source.load(&self.settings, &self.shared.status);
     }
 
-    /// Scans the node, away from the thread that serves the kubelet.
     async fn observe(&mut self) {
         self.scanned = Instant::now();
-        let (look, sysfs) = (Arc::clone(&self.look), self.shared.roots.sysfs.clone());
-        let (rdma, ddp) = (self.config.asks_for_rdma(), self.config.asks_for_ddp());
-        let scan = move || {
-            let network = look()?;
-            let mut devlink = node::Kernel::new(rdma, ddp);
-            let node = node::scan_asking(&sysfs, &network, &mut devlink)?;
-            Ok((network, node))
-        };
-        let scanned: Result<(Network, Node), Error> = match tokio::task::spawn_blocking(scan).await
-        {
-            Ok(scanned) => scanned,
-            Err(defect) => {
-                error!(%defect, "scan ended by a defect");
+        let sysfs = &self.shared.roots.sysfs;
+        let mut facts = match sight::look(&self.look, sysfs, &self.source.config).await {
+            // Without routes nobody knows which interfaces are the node's own: nothing changes.
+            Err(error) => {
+                error!(error, "the node cannot be observed");
+                self.shared.status.lock().scan_problem = Some(error);
                 return;
             }
+            Ok(facts) => facts,
         };
-        match scanned {
-            Ok((network, node)) => {
-                for skipped in &node.skipped {
-                    debug!(error = skipped, "function left out");
-                }
-                self.network = Some(network);
-                self.fresh = true;
-                self.node = Some(Arc::new(node));
-            }
-            // Without routes nobody knows which interfaces are the node's own: nothing changes.
-            Err(error) => error!(error = %failure::chain(&error), "the node cannot be observed"),
+        for skipped in &facts.node.skipped {
+            debug!(error = skipped, "function left out");
         }
+        let mut status = self.shared.status.lock();
+        status.scanned(&facts.node, &facts.signs, facts.took);
+        self.signs = std::mem::take(&mut facts.signs);
+        self.network = Some(facts.network);
+        self.fresh = true;
+        self.node = Some(facts.node);
     }
 
     async fn network_differs(&self) -> bool {
-        let look = Arc::clone(&self.look);
-        let now = tokio::task::spawn_blocking(move || look()).await;
-        !matches!((now, &self.network), (Ok(Ok(now)), Some(before)) if now == *before)
+        match (&self.network, &self.node) {
+            (Some(before), Some(node)) => sight::network_differs(&self.look, before, node).await,
+            _ => true,
+        }
     }
 
     /// Decides from what is known and tells the kubelet.
@@ -285,30 +235,59 @@ impl Daemon {
             return;
         };
         self.ask().await;
-        let plan = plan(&self.config, &node);
+        self.provisioning(&node).await;
+        let plan = plan(&self.source.config, &node);
         if std::mem::take(&mut self.fresh) {
             for verdict in &plan.verdicts {
                 debug!("{verdict}");
             }
         }
-        let mut pools = self
-            .inventory
-            .apply(&self.config, &plan, &node, &self.allocated);
-        self.provisioning(&node).await;
-        withhold(&mut pools, &self.pending, &self.allocated);
-        self.shared.handover.restore(
-            &self.shared.roots,
-            &pools,
-            &std::mem::take(&mut self.lacking),
-        );
+        let stopping = self.publish(&node, plan);
+        stopping.stop().await;
+    }
+
+    /// Under the lock, so that no Allocate gives away what is just being taken off the list.
+    fn publish(&mut self, node: &Node, mut plan: Plan) -> Stopping {
+        let config = &self.source.config;
+        let mut pages = self.shared.book.lock();
+        let now = Instant::now();
+        let held = pages.inventory.effective(&self.allocated, now);
+        let told = self.told.then_some(&held);
+        self.fallback.apply(config, node, &mut plan, told, now);
+        let plan = Arc::new(plan);
+        let seen = Seen {
+            config,
+            plan: &plan,
+            node,
+            signs: &self.signs,
+        };
+        let mut pools = pages.inventory.apply(&seen, &held);
+        pages.save();
+        withhold(&mut pools, &self.pending, &held);
+        let lacking = std::mem::take(&mut self.lacking);
+        let handover = &self.shared.handover;
+        handover.restore(&self.shared.roots, &pools, &lacking);
         self.tell(&pools);
+        let mut facts = self.shared.status.lock();
+        facts.offer(&pools);
+        facts.plan = Some(plan);
+        drop(facts);
         self.offered.clone_from(&pools);
-        self.pools.offer(pools).await;
+        let offers = pools.into_iter().map(|(name, listing)| {
+            let pool = config.pools.iter().find(|pool| pool.name == name);
+            let offer = Offer {
+                listing,
+                preference: pool.map_or(Preference::None, |pool| pool.preference),
+                selectors: pool.map_or(0, Inventory::selectors),
+            };
+            (name, offer)
+        });
+        self.pools.publish(offers.collect())
     }
 
     /// Looks what provisioning has yet to do. What cannot be observed stays as it was.
     async fn provisioning(&mut self, node: &Arc<Node>) {
-        let entries = self.config.provision.clone();
+        let entries = self.source.config.provision.clone();
         let Some(network) = self.network.clone().filter(|_| !entries.is_empty()) else {
             self.pending.clear();
             return;
@@ -318,14 +297,10 @@ impl Daemon {
             let functions = provision::observe(&sysfs, &network, &node)?;
             Ok::<_, Error>(provision::pending(&entries, &functions))
         };
-        let pending = match tokio::task::spawn_blocking(look).await {
-            Ok(Ok(pending)) => pending,
-            Ok(Err(error)) => {
-                error!(error = %failure::chain(&error), "provisioning cannot be observed");
-                return;
-            }
-            Err(defect) => {
-                error!(%defect, "looking at provisioning ended by a defect");
+        let pending = match sight::away("look at provisioning", look).await {
+            Ok(pending) => pending,
+            Err(error) => {
+                error!(error, "provisioning cannot be observed");
                 return;
             }
         };
@@ -339,29 +314,38 @@ impl Daemon {
 
     /// Asks which devices pods hold; an unanswered question leaves the last answer.
     async fn ask(&mut self) {
-        match self.shared.kubelet.allocated().await {
-            Ok(allocated) => {
-                self.kubelet_answers = true;
-                self.allocated = allocated;
-                let names: Vec<_> = self
-                    .config
-                    .pools
-                    .iter()
-                    .map(|pool| pool.name.clone())
-                    .collect();
-                match self.shared.handover.clean(&names, &self.allocated) {
-                    Ok(held) => self.lacking.extend(held),
-                    Err(error) => warn!(error = %failure::chain(&error), "a stale file stays"),
+        let answer = self.shared.kubelet.allocated().await;
+        let answers = answer.is_ok();
+        self.shared.status.lock().kubelet_answers = answers;
+        let before = std::mem::replace(&mut self.kubelet_answers, answers);
+        let mut allocated = match answer {
+            Ok(allocated) => allocated,
+            Err(error) => {
+                if before {
+                    let error = failure::chain(&error);
+                    warn!(
+                        error,
+                        "the kubelet does not tell what pods hold; the last answer counts"
+                    );
                 }
+                return;
             }
-            Err(error) if std::mem::take(&mut self.kubelet_answers) => {
-                let error = failure::chain(&error);
-                warn!(
-                    error,
-                    "the kubelet does not tell what pods hold; the last answer counts"
-                );
+        };
+        // Just after its start the kubelet answers before it knows its pods: nothing is free by that.
+        let age = self.shared.kubelet.age();
+        self.warming_up = age.is_some_and(|age| age < self.settings.warm_up);
+        if self.warming_up {
+            for (resource, ids) in std::mem::take(&mut self.allocated) {
+                allocated.entry(resource).or_default().extend(ids);
             }
-            Err(_) => {}
+        }
+        self.told |= !self.warming_up;
+        self.allocated = allocated;
+        let pools = self.source.config.pools.iter();
+        let names: Vec<_> = pools.map(|pool| pool.name.clone()).collect();
+        match self.shared.handover.clean(&names, &self.allocated) {
+            Ok(held) => self.lacking.extend(held),
+            Err(error) => warn!(error = %failure::chain(&error), "a stale file stays"),
         }
     }
 

@@ -11,9 +11,10 @@ use host::pci::PciAddress;
 use serde::Serialize;
 
 use crate::{
-    config::Loaded,
+    config::{Loaded, ResourceName},
+    fallback::Side,
     node::{DeviceId, Function, Node},
-    plan::{Plan, Verdict},
+    plan::{Plan, PoolPlan, Verdict},
     table,
 };
 
@@ -81,14 +82,27 @@ pub struct Refused {
 /// Names of a function's vendor and device, for people.
 pub type Namer<'a> = &'a dyn Fn(&Function) -> Option<String>;
 
-/// Explains a plan. `pending` is what provisioning has yet to do.
-pub fn explain(
-    loaded: &Loaded,
-    node: &Node,
-    plan: &Plan,
-    pending: &BTreeMap<PciAddress, String>,
-    name: Namer<'_>,
-) -> Explained {
+/// What the plan is made from and with.
+#[derive(Debug, Clone, Copy)]
+pub struct Facts<'a> {
+    /// The configuration.
+    pub loaded: &'a Loaded,
+    /// The node.
+    pub node: &'a Node,
+    /// What provisioning has yet to do.
+    pub pending: &'a BTreeMap<PciAddress, String>,
+    /// Which side each pool with software slots is on.
+    pub sides: &'a BTreeMap<ResourceName, Side>,
+}
+
+/// Explains a plan.
+pub fn explain(facts: Facts<'_>, plan: &Plan, name: Namer<'_>) -> Explained {
+    let Facts {
+        loaded,
+        node,
+        pending,
+        sides,
+    } = facts;
     let line = |verdict: &Verdict| {
         let function = node.function(&verdict.id)?;
         let withheld = verdict.id.pci().and_then(|address| pending.get(&address));
@@ -115,14 +129,14 @@ pub fn explain(
     let rejected = loaded.rejected.iter().map(ToString::to_string);
     let provision = loaded.provision_rejected.iter().map(ToString::to_string);
     Explained {
-        pools: plan.pools.iter().map(share).collect(),
+        pools: plan.pools.iter().map(|pool| share(pool, sides)).collect(),
         devices: plan.verdicts.iter().filter_map(line).collect(),
         left_out: node.skipped.clone(),
         rejected: rejected.chain(provision).collect(),
     }
 }
 
-fn share(pool: &crate::plan::PoolPlan) -> Share {
+fn share(pool: &PoolPlan, sides: &BTreeMap<ResourceName, Side>) -> Share {
     Share {
         resource: pool.name.to_string(),
         devices: pool
@@ -130,7 +144,7 @@ fn share(pool: &crate::plan::PoolPlan) -> Share {
             .iter()
             .map(|device| device.function.id().to_string())
             .collect(),
-        fallback: None,
+        fallback: sides.get(&pool.name).map(|side| side.why().to_owned()),
     }
 }
 

@@ -5,6 +5,7 @@ use std::{
     path::Path,
     process::ExitCode,
     sync::Arc,
+    time::Duration,
 };
 
 use anyhow::Context;
@@ -12,6 +13,7 @@ use sriovdp::{
     args::{self, Command, Options, USAGE},
     command::{self, Answer},
     daemon,
+    http::probe,
     node::Network,
     serve::kubelet::Kubelet,
     watch::{self, Topics},
@@ -22,6 +24,9 @@ use tracing::{error, info, level_filters::LevelFilter, warn};
 
 /// Where the identity of this boot is read.
 const PROC: &str = "/proc";
+
+/// What a scan that is under way gets to end when the program does.
+const SCAN_END: Duration = Duration::from_millis(500);
 
 fn main() -> ExitCode {
     let words: Vec<String> = std::env::args().skip(1).collect();
@@ -41,6 +46,9 @@ fn main() -> ExitCode {
         Ok(Command::Provision(options)) => {
             command::provision(&options, Path::new(PROC)).and_then(|text| answer(&text))
         }
+        Ok(Command::Probe(address, question)) => probe::ask(&address, question)
+            .context("probe")
+            .and_then(|text| say(&format!("{text}\n"))),
         Ok(Command::Run(options)) => run(&options),
         Err(error) => {
             // Go's exit code for a wrong command line.
@@ -84,7 +92,7 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .max_blocking_threads(4)
-        .thread_keep_alive(std::time::Duration::from_secs(2))
+        .thread_keep_alive(Duration::from_secs(2))
         .build()
         .context("start the runtime")?;
     let settings = options.settings.clone();
@@ -92,7 +100,12 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
         let topics = Topics::default();
         let stop = CancellationToken::new();
         follow_signals(&topics, &stop).context("receive signals")?;
-        let config: Vec<_> = settings.config.parent().map(Into::into).into_iter().collect();
+        let config: Vec<_> = settings
+            .config
+            .parent()
+            .map(Into::into)
+            .into_iter()
+            .collect();
         let kubelet = Kubelet::new(&settings.kubelet_root).directories();
         let serving = tokio::spawn(daemon::run(
             settings,
@@ -101,10 +114,12 @@ fn run(options: &Options) -> anyhow::Result<ExitCode> {
             stop.clone(),
         ));
         if let Err(error) = watch::start(topics, &config, &kubelet, stop) {
-            error!(%error, "no watching of directories: changes are found by the slow reconcile only");
+            error!(%error, "no watching: changes are found by the slow reconcile only");
         }
         serving.await.context("serve")
     })?;
+    // A scan that a driver does not answer must not keep the process.
+    runtime.shutdown_timeout(SCAN_END);
     info!("stopped");
     Ok(ExitCode::SUCCESS)
 }

@@ -99,6 +99,8 @@ pub struct PhysicalFunction {
     pub names: Vec<String>,
     /// Type of its interface.
     pub link_type: Option<String>,
+    /// PCI device id of its VFs, whether it has any or not.
+    pub vf_device: Option<u16>,
 }
 
 impl Node {
@@ -112,6 +114,37 @@ impl Node {
 }
 
 impl Function {
+    /// A slot of the software fallback. There is nothing behind it; its address means nothing.
+    pub fn slot(number: u32) -> Self {
+        Self {
+            id: DeviceId::Software(number),
+            kind: DeviceType::NetDevice,
+            address: PciAddress {
+                domain: 0,
+                bus: 0,
+                device: 0,
+                function: 0,
+            },
+            vendor: 0,
+            device: 0,
+            numa: None,
+            acpi_index: None,
+            incarnation: 0,
+            driver: None,
+            interfaces: Vec::new(),
+            link_type: None,
+            parent: None,
+            own: None,
+            vfs: 0,
+            host_nic: None,
+            rdma: Vec::new(),
+            can_rdma: false,
+            ddp_profile: None,
+            vdpa: None,
+            p_key: None,
+        }
+    }
+
     /// What the kubelet knows it as.
     pub fn id(&self) -> DeviceId {
         self.id.clone()

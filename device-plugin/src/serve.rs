@@ -1,5 +1,6 @@
 //! The asynchronous edge: one supervised task per pool, and what they share.
 
+mod grant;
 pub mod kubelet;
 mod pool;
 mod service;
@@ -12,7 +13,13 @@ use tokio_util::sync::CancellationToken;
 use tracing::error;
 
 use crate::{
-    access::Roots, config::ResourceName, handover::Handover, inventory::Listing, watch::Topic,
+    access::Roots,
+    book::Book,
+    config::{Preference, ResourceName},
+    handover::Handover,
+    inventory::Listing,
+    status::Status,
+    watch::Topic,
 };
 
 use kubelet::Kubelet;
@@ -26,12 +33,27 @@ pub struct Shared {
     pub roots: Roots,
     /// Files for those who start containers.
     pub handover: Handover,
+    /// What pods hold.
+    pub book: Book,
+    /// How everything is.
+    pub status: Status,
     /// Changes in the kubelet's directories.
     pub kubelet_changes: Topic,
     /// Told when Allocate found the node different from the last scan.
     pub device_changes: Topic,
-    /// Pause before a second try; doubles with each further one, up to 30 s.
+    /// Pause before a second try; doubles with each further one, up to one second.
     pub pause: Duration,
+}
+
+/// What a pool offers, and how.
+#[derive(Debug, Clone, Default, PartialEq, Eq)]
+pub struct Offer {
+    /// The devices.
+    pub listing: Listing,
+    /// Which of them the kubelet had better take.
+    pub preference: Preference,
+    /// The pool's selectors, as the inventory tells them apart.
+    pub selectors: u64,
 }
 
 /// The running pools.
@@ -44,7 +66,7 @@ pub struct Pools {
 
 #[derive(Debug)]
 struct Running {
-    listing: watch::Sender<Arc<Listing>>,
+    offer: watch::Sender<Arc<Offer>>,
     stop: CancellationToken,
     task: JoinHandle<()>,
 }
@@ -59,36 +81,37 @@ impl Pools {
         }
     }
 
-    /// Makes the pools offer exactly this: new ones start, others stop, and the kubelet hears of each
-    /// list that differs. An empty pool is offered, too, so that its capacity is 0 and not unknown.
-    pub async fn offer(&mut self, pools: BTreeMap<ResourceName, Listing>) {
+    /// Makes the pools offer exactly this: new ones start, and the kubelet hears of each list that differs.
+    /// An empty pool is offered, too, so that its capacity is 0 and not unknown. Gives the pools that are
+    /// not among them, to be stopped.
+    pub fn publish(&mut self, offers: BTreeMap<ResourceName, Offer>) -> Stopping {
         let gone: Vec<ResourceName> = self
             .running
             .keys()
-            .filter(|name| !pools.contains_key(name))
+            .filter(|name| !offers.contains_key(name))
             .cloned()
             .collect();
-        let gone = gone.iter().filter_map(|name| self.running.remove(name));
-        join_all(gone.map(Running::stop)).await;
-        for (name, listing) in pools {
+        for (name, offer) in offers {
             let Some(running) = self.running.get(&name) else {
                 let running = Running::start(
                     Arc::clone(&self.shared),
                     name.clone(),
-                    listing,
+                    offer,
                     self.stop.child_token(),
                 );
                 self.running.insert(name, running);
                 continue;
             };
-            running.listing.send_if_modified(|known| {
-                let differs = **known != listing;
+            running.offer.send_if_modified(|known| {
+                let differs = **known != offer;
                 if differs {
-                    *known = Arc::new(listing);
+                    *known = Arc::new(offer);
                 }
                 differs
             });
         }
+        let gone = gone.iter().filter_map(|name| self.running.remove(name));
+        Stopping(gone.collect())
     }
 
     /// Stops all pools at once.
@@ -98,22 +121,34 @@ impl Pools {
     }
 }
 
+/// Pools that are no longer offered.
+#[derive(Debug)]
+#[must_use = "they go on until they are stopped"]
+pub struct Stopping(Vec<Running>);
+
+impl Stopping {
+    /// Stops them all at once.
+    pub async fn stop(self) {
+        join_all(self.0.into_iter().map(Running::stop)).await;
+    }
+}
+
 impl Running {
     fn start(
         shared: Arc<Shared>,
         name: ResourceName,
-        listing: Listing,
+        offer: Offer,
         stop: CancellationToken,
     ) -> Self {
-        let (listing, heard) = watch::channel(Arc::new(listing));
+        let (offer, heard) = watch::channel(Arc::new(offer));
         let context = Arc::new(pool::Context {
             shared,
             name,
-            listing: heard,
+            offer: heard,
             stop: stop.clone(),
         });
         Self {
-            listing,
+            offer,
             stop,
             task: tokio::spawn(supervise(context)),
         }

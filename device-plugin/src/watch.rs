@@ -80,7 +80,10 @@ pub fn start(
     let mut eyes = Eyes {
         config: Source::new("the configuration's directory", directories(config)),
         kubelet: Source::new("the kubelet's directories", directories(kubelet)),
-        uevents: Source::new("uevents", Box::new(|| Uevents::open().map_err(|error| failure::chain(&error)))),
+        uevents: Source::new(
+            "uevents",
+            Box::new(|| Uevents::open().map_err(|error| failure::chain(&error))),
+        ),
         network: Source::new(
             "links and routes",
             Box::new(|| {

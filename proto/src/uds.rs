@@ -14,7 +14,7 @@ use std::{
     time::Duration,
 };
 
-use tokio::net::UnixListener;
+use tokio::net::{UnixListener, UnixStream};
 use tokio_stream::{StreamExt, wrappers::UnixListenerStream};
 use tokio_util::sync::CancellationToken;
 use tonic::{
@@ -141,6 +141,11 @@ impl Socket {
     pub fn file(&self) -> &SocketFile {
         &self.file.0
     }
+
+    /// The next connection, for a server of something else than gRPC.
+    pub async fn accept(&self) -> io::Result<UnixStream> {
+        self.listener.accept().await.map(|(stream, _)| stream)
+    }
 }
 
 #[expect(
@@ -172,13 +177,21 @@ where
     S::Future: Send + 'static,
 {
     let Socket { listener, file } = socket;
+    let path = file.0.path.clone();
+    let told = stop.clone();
+    // The file goes while the socket still listens: a socket that is closed gives its inode away, and the next one
+    // at the path may get it.
+    let shutdown = async move {
+        told.cancelled().await;
+        drop(file);
+    };
     let server = Server::builder().serve_with_incoming_shutdown(
         service,
         UnixListenerStream::new(listener).map(|accepted| accepted.map(LocalAuthority::new)),
-        stop.clone().cancelled_owned(),
+        shutdown,
     );
     tokio::select! {
-        ended = server => ended.map_err(|source| Error::Serve { path: file.0.path.clone(), source }),
+        ended = server => ended.map_err(|source| Error::Serve { path, source }),
         () = grace(stop) => Ok(()),
     }
 }

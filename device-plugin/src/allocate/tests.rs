@@ -11,7 +11,8 @@ use crate::{
     access::{AccessError, Roots, access},
     config::{Config, Defaults, load},
     failure,
-    inventory::{Allocated, Inventory},
+    health::Signs,
+    inventory::{Allocated, Inventory, Seen},
     node::{scan, tests::f1_network},
     plan::plan,
 };
@@ -66,7 +67,15 @@ impl Pool {
         let node = scan(&self.fake.sysfs(), &f1_network()).unwrap();
         let plan = plan(&self.config, &node);
         let mut inventory = Inventory::default();
-        let pools = inventory.apply(&self.config, &plan, &node, &Allocated::new());
+        let pools = inventory.apply(
+            &Seen {
+                config: &self.config,
+                plan: &plan,
+                node: &node,
+                signs: &Signs::default(),
+            },
+            &Allocated::new(),
+        );
         pools.into_values().next().unwrap()
     }
 

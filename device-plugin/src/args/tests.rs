@@ -118,3 +118,40 @@ fn c14_flags_of_cdi() {
         "--cdi-answer is field, annotations or both, not \"none\""
     );
 }
+
+#[test]
+fn reconciling_can_be_switched_off_and_is_on() {
+    let minute = Some(Duration::from_mins(1));
+    assert_eq!(run("").settings.reconcile, minute);
+    assert_eq!(run("--reconcile-seconds 0").settings.reconcile, None);
+}
+
+#[test]
+fn http_is_off_unless_asked_for_and_on_loopback_by_default() {
+    assert_eq!(run("").settings.http, None);
+    let address = run("--http-address :9808").settings.http.unwrap();
+    assert_eq!(address.to_string(), "127.0.0.1:9808");
+    let error = parse_line("--http-address nowhere").unwrap_err();
+    assert!(
+        error.starts_with("--http-address: \"nowhere\" is no address"),
+        "{error}"
+    );
+}
+
+#[test]
+fn a_probe_needs_a_word_and_an_address() {
+    let probe = parse_line("probe ready --http-address 9808").unwrap();
+    assert!(
+        matches!(probe, Command::Probe(_, Question::Ready)),
+        "{probe:?}"
+    );
+    for (line, error) in [
+        ("probe --http-address 9808", "probe: write live or ready"),
+        (
+            "probe live",
+            "probe: --http-address is missing: where does it serve?",
+        ),
+    ] {
+        assert_eq!(parse_line(line).unwrap_err(), error);
+    }
+}

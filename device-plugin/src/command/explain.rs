@@ -1,12 +1,11 @@
 //! `sriovdp explain`.
 
-use anyhow::{Context, bail};
+use anyhow::Context;
 
-use super::{Answer, json, load, observe};
+use super::{Answer, decide, json, load, observe};
 use crate::{
     args::Options,
-    explain::{self, Namer},
-    plan::plan,
+    explain::{self, Facts, Namer},
     provision,
 };
 
@@ -17,8 +16,14 @@ pub fn explain(options: &Options, name: Namer<'_>) -> anyhow::Result<Answer> {
     let (sysfs, network, node) = observe(options, &loaded.config)?;
     let functions = provision::observe(&sysfs, &network, &node)?;
     let pending = provision::pending(&loaded.config.provision, &functions);
-    let plan = plan(&loaded.config, &node);
-    let mut explained = explain::explain(&loaded, &node, &plan, &pending, name);
+    let (plan, fallback) = decide(options, &loaded.config, &node);
+    let facts = Facts {
+        loaded: &loaded,
+        node: &node,
+        pending: &pending,
+        sides: &fallback.sides,
+    };
+    let mut explained = explain::explain(facts, &plan, name);
     if let Some(id) = &options.device {
         explained = explained.only(id).with_context(|| {
             format!("device {id}: no device of this node that a pool could have; `sriovdp explain` lists them")
@@ -29,8 +34,5 @@ pub fn explain(options: &Options, name: Namer<'_>) -> anyhow::Result<Answer> {
     } else {
         explained.table()
     };
-    if text.is_empty() {
-        bail!("nothing to explain");
-    }
     Ok(Answer { text, good: true })
 }

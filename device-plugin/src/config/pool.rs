@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use super::{
     AdditionalInfo, Defaults, DeviceType, Object, Pool, ResourceName, VfioNodes,
     document::{Members, Node, Problem},
-    object,
+    fallback, object, watchful,
 };
 
 /// The resource of an entry.
@@ -36,11 +36,13 @@ pub(super) fn read(
             .transpose()?
             .unwrap_or(false))
     };
+    let objects = objects(node, &members, device_type, warnings)?;
     Ok(Pool {
         name: name.clone(),
         device_type,
         topology: !flag("excludeTopology")?,
-        objects: objects(node, &members, device_type, warnings)?,
+        fallback: fallback::slots(&members, device_type, &objects)?,
+        objects,
         additional_info: members
             .get("additionalInfo")
             .map(additional_info)
@@ -48,6 +50,8 @@ pub(super) fn read(
         allow_host_nics: object::strings(&members, "allowHostNics")?,
         vfio: vfio(&members)?,
         cdi: members.get("cdi").map(Node::boolean).transpose()?,
+        health: watchful::health(&members)?,
+        preference: watchful::preference(&members)?,
     })
 }
 

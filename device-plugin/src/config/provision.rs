@@ -11,7 +11,9 @@ use std::{fmt, ops::RangeInclusive};
 use host::pci::PciAddress;
 
 use super::{
+    Pool,
     document::{Members, Node, Problem},
+    fallback::is_userspace,
     object::{address, hex, list, strings},
     range,
 };
@@ -176,6 +178,30 @@ const SELECTOR: [&str; 8] = [
     "linkTypes",
 ];
 const GROUP: [&str; 3] = ["vfs", "driver", "pool"];
+
+/// Refuses a pool with software slots that an entry gives devices for programs in user space.
+pub(super) fn agrees(node: &Node<'_>, pool: Pool, entries: &[Provision]) -> Result<Pool, Problem> {
+    if pool.fallback.is_none() {
+        return Ok(pool);
+    }
+    let groups = entries.iter().flat_map(|entry| match &entry.target {
+        Target::Pf { groups, .. } => groups.as_slice(),
+        Target::Itself(_) => &[],
+    });
+    let name = pool.name.to_string();
+    let wrong = groups
+        .filter(|group| group.pool.as_ref() == Some(&name))
+        .find_map(|group| match &group.driver {
+            Driver::Named(driver) if is_userspace(driver) => Some(driver),
+            _ => None,
+        });
+    match wrong {
+        Some(driver) => Err(node.problem(format!(
+            "fallback cannot stand in for devices of driver {driver}, which provision gives this pool"
+        ))),
+        None => Ok(pool),
+    }
+}
 
 /// Reads an entry.
 pub(super) fn read(index: usize, node: &Node<'_>) -> Result<Provision, Problem> {

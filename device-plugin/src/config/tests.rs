@@ -4,6 +4,7 @@ use super::*;
 
 mod kinds;
 mod values;
+mod watchful;
 
 fn defaults() -> Defaults {
     Defaults {

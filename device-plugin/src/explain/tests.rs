@@ -3,24 +3,41 @@
 use super::*;
 use crate::{
     config::{self, Defaults},
+    fallback::Fallback,
+    inventory::Allocated,
     node::tests::f1,
     plan::plan,
 };
 
 fn explained(text: &str) -> Explained {
+    let names = |function: &Function| (function.vendor == 0x15b3).then(|| "a ConnectX".to_owned());
     let defaults = Defaults {
         prefix: "intel.com".to_owned(),
         socket_directory: "/s".into(),
     };
     let loaded = config::load(text.as_bytes(), &defaults).unwrap();
     let node = f1();
-    let plan = plan(&loaded.config, &node);
+    let mut plan = plan(&loaded.config, &node);
+    let mut fallback = Fallback::default();
+    let now = tokio::time::Instant::now();
+    fallback.apply(
+        &loaded.config,
+        &node,
+        &mut plan,
+        Some(&Allocated::new()),
+        now,
+    );
     let pending = BTreeMap::from([(
         "0000:18:02.1".parse().unwrap(),
         "its driver is iavf, vfio-pci is asked".to_owned(),
     )]);
-    let name = |function: &Function| (function.vendor == 0x15b3).then(|| "a ConnectX".to_owned());
-    explain(&loaded, &node, &plan, &pending, &name)
+    let facts = Facts {
+        loaded: &loaded,
+        node: &node,
+        pending: &pending,
+        sides: &fallback.sides,
+    };
+    explain(facts, &plan, &names)
 }
 
 const TWO: &str = r#"{"resourceList":[
@@ -102,4 +119,25 @@ fn json_says_the_same() {
         line.unwrap()["withheld"],
         "its driver is iavf, vfio-pci is asked"
     );
+}
+
+#[test]
+fn a_pool_with_software_slots_says_why_it_has_them_or_not() {
+    let pool = |name: &str, vendor: &str| {
+        format!(
+            r#"{{"resourceName":"{name}","selectors":{{"vendors":["{vendor}"]}},"fallback":{{"slots":2}}}}"#
+        )
+    };
+    let text = format!(
+        r#"{{"resourceList":[{},{}]}}"#,
+        pool("mlx", "15b3"),
+        pool("other", "dead")
+    );
+    let explained = explained(&text);
+    let table = explained.table();
+    assert!(
+        table.ends_with("intel.com/mlx: no software slots: VFs of PF pf1 (0000:af:00.0) are the pool's\nintel.com/other: no PF of this node is the pool's; software slots are offered if that stays so for 30 s\n"),
+        "{table}"
+    );
+    assert!(explained.pools[1].fallback.is_some());
 }

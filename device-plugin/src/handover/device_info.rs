@@ -45,8 +45,11 @@ impl DeviceInfoFiles {
 /// representor, where there is one.
 pub fn describe(device: &Device, access: &Access) -> Option<DeviceInfo> {
     let function = &device.function;
-    let DeviceId::Pci(address) = function.id else {
-        return sub_function(device, access);
+    let address = match function.id {
+        DeviceId::Pci(address) => address,
+        DeviceId::Auxiliary { .. } => return Some(sub_function(device, access)),
+        // A type of our own, so that network-status shows that no hardware is behind it (design §5).
+        DeviceId::Software(_) => return Some(empty("software")),
     };
     if function.kind != DeviceType::NetDevice {
         return None;
@@ -72,10 +75,7 @@ pub fn describe(device: &Device, access: &Access) -> Option<DeviceInfo> {
     Some(info)
 }
 
-fn sub_function(device: &Device, access: &Access) -> Option<DeviceInfo> {
-    if !matches!(device.function.id, DeviceId::Auxiliary { .. }) {
-        return None;
-    }
+fn sub_function(device: &Device, access: &Access) -> DeviceInfo {
     let mut info = empty("pci");
     info.pci = Some(Pci {
         rdma_device: access.rdma.join(","),
@@ -83,7 +83,7 @@ fn sub_function(device: &Device, access: &Access) -> Option<DeviceInfo> {
         representor_device: access.representor.clone().unwrap_or_default(),
         ..Pci::default()
     });
-    Some(info)
+    info
 }
 
 fn empty(kind: &str) -> DeviceInfo {

@@ -10,7 +10,8 @@ use super::*;
 use crate::{
     allocate,
     config::{Defaults, load},
-    inventory::Inventory,
+    health::Signs,
+    inventory::{Inventory, Seen},
     node::{scan, tests::f1_network},
     plan::plan,
 };
@@ -64,7 +65,15 @@ impl World {
         let node = scan(&self.fake.sysfs(), &f1_network()).unwrap();
         let plan = plan(&loaded.config, &node);
         let allocated = Allocated::new();
-        self.listings = Inventory::default().apply(&loaded.config, &plan, &node, &allocated);
+        self.listings = Inventory::default().apply(
+            &Seen {
+                config: &loaded.config,
+                plan: &plan,
+                node: &node,
+                signs: &Signs::default(),
+            },
+            &allocated,
+        );
     }
 
     fn roots(&self) -> Roots {

@@ -5,12 +5,15 @@ use host::testing::sysfs::{F1, FakeSysfs};
 use super::*;
 use crate::{
     config::{Defaults, load},
+    health,
     node::{
         scan,
         tests::{f1_network, set_aside},
     },
     plan::plan,
 };
+
+mod lasting;
 
 const VF: [&str; 3] = ["0000:18:02.0", "0000:18:02.1", "0000:18:02.2"];
 
@@ -19,6 +22,7 @@ struct World {
     fake: FakeSysfs,
     config: Config,
     inventory: Inventory,
+    now: Instant,
 }
 
 impl World {
@@ -27,6 +31,7 @@ impl World {
             fake: FakeSysfs::parse(F1),
             config: Config::default(),
             inventory: Inventory::default(),
+            now: Instant::now(),
         };
         world.configure(pools);
         world
@@ -48,9 +53,17 @@ impl World {
             let ids = allocated.entry((*resource).to_owned()).or_default();
             ids.insert(id.parse().unwrap());
         }
-        let node = scan(&self.fake.sysfs(), &f1_network()).unwrap();
+        let network = f1_network();
+        let node = scan(&self.fake.sysfs(), &network).unwrap();
         let plan = plan(&self.config, &node);
-        let pools = self.inventory.apply(&self.config, &plan, &node, &allocated);
+        let seen = Seen {
+            config: &self.config,
+            plan: &plan,
+            node: &node,
+            signs: &health::observe(&self.fake.sysfs(), &network, &node),
+        };
+        let held = self.inventory.effective(&allocated, self.now);
+        let pools = self.inventory.apply(&seen, &held);
         let show = |(address, listed): (&DeviceId, &Listed)| match &listed.unwell {
             None => address.to_string(),
             Some(reason) => format!("{address}: {reason}"),

@@ -19,6 +19,7 @@ struct Known {
     link_type: u16,
     alt_names: Vec<String>,
     host_nic: bool,
+    running: bool,
 }
 
 impl Network {
@@ -36,12 +37,28 @@ impl Network {
                 link_type: link.link_type,
                 alt_names: link.alt_names.clone(),
                 host_nic: carriers.contains(&link.index),
+                running: link.running,
             };
             (link.name.clone(), known)
         });
         Self {
             links: known.collect(),
         }
+    }
+
+    /// Whether the interface can send, which includes the carrier; `None` if there is no such interface here.
+    pub(crate) fn carrier(&self, interface: &str) -> Option<bool> {
+        self.links.get(interface).map(|link| link.running)
+    }
+
+    /// Whether all of these interfaces are the same in both. Pods come and go with interfaces of their own,
+    /// which do not matter.
+    pub(crate) fn agrees<'a>(
+        &self,
+        other: &Self,
+        mut interfaces: impl Iterator<Item = &'a str>,
+    ) -> bool {
+        interfaces.all(|name| self.links.get(name) == other.links.get(name))
     }
 
     /// Whether a default route goes through the interface.

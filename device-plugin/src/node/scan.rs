@@ -269,9 +269,17 @@ fn family(sysfs: &Sysfs, network: &Network, pf: PciAddress) -> Result<Family> {
             address: pf,
             names,
             link_type,
+            vf_device: vf_device(sysfs, pf),
         }),
         indexes,
     })
+}
+
+/// `sriov_vf_device` (kernel 4.13), which is there before any VF is.
+fn vf_device(sysfs: &Sysfs, pf: PciAddress) -> Option<u16> {
+    let entry = sysfs.function(pf);
+    let id = entry.parse_hex("sriov_vf_device", "a PCI id like 154c");
+    id.ok().and_then(|id| u16::try_from(id).ok())
 }
 
 /// Number of the device's directory, which the kernel never gives out twice between two boots.

@@ -36,6 +36,19 @@ pub enum Refusal {
     },
 }
 
+impl Refusal {
+    /// The reason as one word: a selector's key, or a rule.
+    pub fn word(&self) -> &'static str {
+        match self {
+            Self::OtherKind { .. } => "deviceType",
+            Self::NoDriver => "no-driver",
+            Self::HasVfs(_) => "has-vfs",
+            Self::HostNic(_) => "host-nic",
+            Self::Selector { selector, .. } => selector,
+        }
+    }
+}
+
 /// Why `object` does not take `function`; `None` if it does.
 pub(super) fn refusal(pool: &Pool, object: &Object, function: &Function) -> Option<Refusal> {
     let Some(driver) = &function.driver else {

@@ -4,7 +4,10 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use host::{driver, error::Result, netdev, pci::PciAddress, sriov, sysfs::Sysfs};
 
-use crate::node::{self, Network, Node};
+use crate::{
+    config::is_userspace,
+    node::{self, Network, Node},
+};
 
 /// A network function that is no VF of this node: a PF, a plain NIC, or a VF that a VM was given.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -180,12 +183,6 @@ impl Bound {
     pub fn is_userspace(&self) -> bool {
         self.driver.as_deref().is_some_and(is_userspace)
     }
-}
-
-/// Whether a driver serves programs in user space.
-pub(super) fn is_userspace(driver: &str) -> bool {
-    // vfio-pci and its variants: mlx5_vfio_pci, ice_vfio_pci, hisi_acc_vfio_pci, ...
-    driver.contains("vfio") || ["uio", "igb_uio", "uio_pci_generic"].contains(&driver)
 }
 
 impl Function {

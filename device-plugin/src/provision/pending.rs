@@ -55,7 +55,9 @@ pub fn withhold(
     for (name, listing) in pools {
         let held = allocated.get(&name.to_string());
         listing.retain(|id, _| {
-            let is_pending = id.pci().is_some_and(|address| pending.contains_key(&address));
+            let is_pending = id
+                .pci()
+                .is_some_and(|address| pending.contains_key(&address));
             !is_pending || held.is_some_and(|held| held.contains(id))
         });
     }

@@ -106,6 +106,13 @@ impl Kubelet {
         Some((found.dev(), found.ino(), found.ctime(), found.ctime_nsec()))
     }
 
+    /// How long ago the kubelet made its registration socket, which is when it started; `None` if nobody can
+    /// tell.
+    pub fn age(&self) -> Option<Duration> {
+        let found = std::fs::metadata(self.registration_socket()).ok()?;
+        found.modified().ok()?.elapsed().ok()
+    }
+
     /// Registers a pool whose socket is in the directory of the kubelet's own.
     pub async fn register(
         &self,

@@ -8,39 +8,45 @@
 use std::{path::Path, sync::Arc, time::Duration};
 
 use proto::{
-    deviceplugin::{DevicePluginOptions, device_plugin_server::DevicePluginServer},
+    deviceplugin::device_plugin_server::DevicePluginServer,
     pluginregistration::registration_server::RegistrationServer,
     uds::{self, Pair, Socket, SocketFile},
 };
 use tokio::{
     sync::{mpsc, watch},
     task::JoinHandle,
+    time::Instant,
 };
 use tokio_util::sync::CancellationToken;
 use tracing::{info, warn};
 
 use super::{
-    Shared,
+    Offer, Shared,
     kubelet::{Identity, Mode},
-    service::{Event, Service},
+    service::{Event, OPTIONS, Service},
 };
-use crate::{config::ResourceName, failure, inventory::Listing};
+use crate::{config::ResourceName, failure, status::Phase};
 
-/// Longest pause between two tries.
-const LONGEST_PAUSE: Duration = Duration::from_secs(30);
+/// Longest pause between two tries: a kubelet that is well again has the pool within a second.
+const LONGEST_PAUSE: Duration = Duration::from_secs(1);
+/// How long a kubelet that has the pool may take to follow its list, at first, as a multiple of the first pause:
+/// ten seconds. It doubles with each try.
+const PATIENCE: u32 = 40;
+/// The longest that gets.
+const LONGEST_PATIENCE: Duration = Duration::from_mins(5);
 /// Within this time a process that lives takes a connection.
 const ANSWER: Duration = Duration::from_secs(1);
 /// Far more than passes between the removal of a socket's file and the next one at its path.
 const REPLACING: Duration = Duration::from_millis(20);
 /// How often a process that took the pool over is looked at.
-const STAND_BY: Duration = Duration::from_secs(5);
+const STAND_BY: Duration = Duration::from_millis(500);
 
 /// What a pool's tasks know.
 #[derive(Debug)]
 pub(super) struct Context {
     pub(super) shared: Arc<Shared>,
     pub(super) name: ResourceName,
-    pub(super) listing: watch::Receiver<Arc<Listing>>,
+    pub(super) offer: watch::Receiver<Arc<Offer>>,
     pub(super) stop: CancellationToken,
 }
 
@@ -67,47 +73,59 @@ struct Session {
     stop: CancellationToken,
     /// Whether the kubelet ever followed the list.
     was_followed: bool,
+    /// When it is too late to follow it.
+    late: Instant,
+}
+
+impl Context {
+    fn phase(&self, phase: Phase) {
+        self.shared.status.phase(&self.name, phase);
+    }
 }
 
 /// Serves the pool until it is told to stop.
 pub(super) async fn run(context: Arc<Context>) {
-    let mut pause = context.shared.pause;
+    let (mut pause, mut patience) = (context.shared.pause, context.shared.pause * PATIENCE);
     loop {
-        let (end, was_followed) = session(&context).await;
+        let (end, was_followed) = session(&context, patience).await;
         if was_followed {
             pause = context.shared.pause;
+            patience = pause * PATIENCE;
         }
+        patience = (patience * 2).min(LONGEST_PATIENCE);
         match end {
             End::Stop => return,
             End::Restarted(reason) => {
                 info!(resource = %context.name, reason, "registering again");
             }
             End::Replaced => {
-                info!(resource = %context.name, "another process serves the pool now, waiting for its end");
-                if stand_by(&context).await.is_some() {
-                    return;
-                }
-                info!(resource = %context.name, "the other process is gone, registering again");
+                info!(resource = %context.name, "another process serves the pool now");
             }
             End::Failed(reason) => {
                 warn!(resource = %context.name, reason, "registering again after a pause");
+                context.phase(Phase::Broken(reason));
                 if rest(&context, pause).await.is_some() {
                     return;
                 }
                 pause = (pause * 2).min(LONGEST_PAUSE);
             }
         }
+        // The first session of a process takes the pool over, a later one does not: the end of the stream may
+        // be all that this process heard of its successor.
+        if stand_by(&context).await.is_some() {
+            return;
+        }
     }
 }
 
-async fn session(context: &Arc<Context>) -> (End, bool) {
+async fn session(context: &Arc<Context>, patience: Duration) -> (End, bool) {
     // Before the first look, so that no change in between is missed.
     let mut changes = context.shared.kubelet_changes.subscribe();
-    let mut session = match open(context) {
+    let mut session = match open(context, patience) {
         Ok(session) => session,
         Err(error) => return (End::Failed(failure::chain(&error)), false),
     };
-    let end = match register(context, &mut session).await {
+    let end = match register(context, &mut session, patience).await {
         None => follow(context, &mut session, &mut changes).await,
         Some(end) => end,
     };
@@ -119,7 +137,7 @@ async fn session(context: &Arc<Context>) -> (End, bool) {
     (end, session.was_followed)
 }
 
-fn open(context: &Arc<Context>) -> Result<Session, uds::Error> {
+fn open(context: &Arc<Context>, patience: Duration) -> Result<Session, uds::Error> {
     let kubelet = &context.shared.kubelet;
     let mode = kubelet.mode();
     let path = kubelet.socket(mode, &context.name);
@@ -142,6 +160,7 @@ fn open(context: &Arc<Context>) -> Result<Session, uds::Error> {
         Mode::Legacy => tokio::spawn(uds::serve(socket, plugin, stop.clone())),
     };
     info!(resource = %context.name, socket = %path.display(), "listening");
+    context.phase(Phase::Listening);
     let identity = kubelet.identity();
     Ok(Session {
         file,
@@ -151,12 +170,13 @@ fn open(context: &Arc<Context>) -> Result<Session, uds::Error> {
         server,
         stop,
         was_followed: false,
+        late: Instant::now() + patience,
     })
 }
 
 /// Tells the kubelet of the socket, in legacy mode. `None` when it knows; in watcher mode it comes by
 /// itself.
-async fn register(context: &Context, session: &mut Session) -> Option<End> {
+async fn register(context: &Context, session: &mut Session, patience: Duration) -> Option<End> {
     if session.mode == Mode::Watcher {
         return None;
     }
@@ -166,10 +186,12 @@ async fn register(context: &Context, session: &mut Session) -> Option<End> {
         session.kubelet = kubelet.identity();
         let answer = tokio::select! {
             () = context.stop.cancelled() => return Some(End::Stop),
-            answer = kubelet.register(&context.name, DevicePluginOptions::default()) => answer,
+            answer = kubelet.register(&context.name, OPTIONS) => answer,
         };
         let Err(error) = answer else {
             info!(resource = %context.name, "registered with the kubelet");
+            context.phase(Phase::Registered);
+            session.late = Instant::now() + patience;
             return None;
         };
         warn!(resource = %context.name, error = %failure::chain(&error), "not registered yet");
@@ -209,6 +231,7 @@ async fn stand_by(context: &Context) -> Option<End> {
     let kubelet = &context.shared.kubelet;
     let mut changes = context.shared.kubelet_changes.subscribe();
     while is_served(&kubelet.socket(kubelet.mode(), &context.name)).await {
+        context.phase(Phase::StandingBy);
         tokio::select! {
             () = context.stop.cancelled() => return Some(End::Stop),
             _ = changes.changed() => {}
@@ -266,10 +289,18 @@ async fn follow(
             }
             // The topic lives as long as the pool, so this is no error and no busy loop.
             _ = changes.changed() => {}
+            () = tokio::time::sleep_until(session.late), if followers == 0 => {
+                // Without a kubelet there is nothing to wait for, and nothing to repair.
+                if session.kubelet.is_some() || context.shared.kubelet.identity().is_some() {
+                    return End::Failed("the kubelet does not follow the list".to_owned());
+                }
+                session.late = Instant::now() + context.shared.pause * PATIENCE;
+            }
             event = session.events.recv() => match event {
                 Some(Event::StreamOpened) => {
                     followers += 1;
                     session.was_followed = true;
+                    context.phase(Phase::Streaming);
                     info!(resource = %context.name, "the kubelet follows the list");
                 }
                 Some(Event::StreamEnded) => {
@@ -278,7 +309,12 @@ async fn follow(
                         return End::Failed("the kubelet stopped following the list".to_owned());
                     }
                 }
-                Some(Event::Registered) => info!(resource = %context.name, "registered"),
+                Some(Event::Registered) => {
+                    info!(resource = %context.name, "registered");
+                    if followers == 0 {
+                        context.phase(Phase::Registered);
+                    }
+                }
                 Some(Event::Refused(error)) => {
                     return End::Failed(format!("the kubelet refused the pool: {error}"));
                 }

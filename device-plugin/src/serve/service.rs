@@ -1,14 +1,15 @@
 //! What the kubelet calls on a pool's socket.
 
-use std::{pin::Pin, sync::Arc};
+use std::{pin::Pin, sync::Arc, time::Instant};
 
 use futures::{Stream, StreamExt};
 use proto::{
     deviceplugin::{
-        AllocateRequest, AllocateResponse, Device as Offered, DevicePluginOptions, Empty, HEALTHY,
-        ListAndWatchResponse, NumaNode, PreStartContainerRequest, PreStartContainerResponse,
-        PreferredAllocationRequest, PreferredAllocationResponse, TopologyInfo, UNHEALTHY, VERSION,
-        device_plugin_server::DevicePlugin,
+        AllocateRequest, AllocateResponse, ContainerPreferredAllocationRequest,
+        ContainerPreferredAllocationResponse, Device as Offered, DevicePluginOptions, Empty,
+        HEALTHY, ListAndWatchResponse, NumaNode, PreStartContainerRequest,
+        PreStartContainerResponse, PreferredAllocationRequest, PreferredAllocationResponse,
+        TopologyInfo, UNHEALTHY, VERSION, device_plugin_server::DevicePlugin,
     },
     pluginregistration::{
         DEVICE_PLUGIN, InfoRequest, PluginInfo, RegistrationStatus, RegistrationStatusResponse,
@@ -19,15 +20,19 @@ use tokio::sync::mpsc;
 use tokio_stream::wrappers::WatchStream;
 use tokio_util::sync::CancellationToken;
 use tonic::{Request, Response, Status};
-use tracing::{debug, info, warn};
+use tracing::{debug, warn};
 
-use super::pool::Context;
+use super::{grant, pool::Context};
 use crate::{
-    access::{self, Access},
-    allocate, failure,
     inventory::{Listed, Listing},
     node::DeviceId,
-    plan::Device,
+    preferred,
+};
+
+/// What the kubelet may ask of a pool. A pool without a preference answers with none.
+pub(super) const OPTIONS: DevicePluginOptions = DevicePluginOptions {
+    pre_start_required: false,
+    get_preferred_allocation_available: true,
 };
 
 /// What happens on a socket, for the pool's task.
@@ -73,7 +78,7 @@ impl DevicePlugin for Service {
         &self,
         _: Request<Empty>,
     ) -> Result<Response<DevicePluginOptions>, Status> {
-        Ok(Response::new(DevicePluginOptions::default()))
+        Ok(Response::new(OPTIONS))
     }
 
     async fn list_and_watch(
@@ -83,10 +88,10 @@ impl DevicePlugin for Service {
         let _told = self.events.send(Event::StreamOpened);
         let opened = Opened(self.events.clone());
         let name = self.context.name.clone();
-        let lists = WatchStream::new(self.context.listing.clone()).map(move |listing| {
+        let lists = WatchStream::new(self.context.offer.clone()).map(move |offer| {
             let _alive = &opened;
-            debug!(resource = %name, devices = listing.len(), "list sent to the kubelet");
-            Ok(list(&listing))
+            debug!(resource = %name, devices = offer.listing.len(), "list sent to the kubelet");
+            Ok(list(&offer.listing))
         });
         Ok(Response::new(Box::pin(
             lists.take_until(self.stop.clone().cancelled_owned()),
@@ -95,9 +100,23 @@ impl DevicePlugin for Service {
 
     async fn get_preferred_allocation(
         &self,
-        _: Request<PreferredAllocationRequest>,
+        request: Request<PreferredAllocationRequest>,
     ) -> Result<Response<PreferredAllocationResponse>, Status> {
-        Ok(Response::new(PreferredAllocationResponse::default()))
+        let offer = Arc::clone(&self.context.offer.borrow());
+        let prefer = |wanted: ContainerPreferredAllocationRequest| {
+            let request = preferred::Request {
+                available: wanted.available_device_i_ds,
+                must_include: wanted.must_include_device_i_ds,
+                size: usize::try_from(wanted.allocation_size).unwrap_or(0),
+            };
+            ContainerPreferredAllocationResponse {
+                device_i_ds: preferred::prefer(offer.preference, &offer.listing, &request),
+            }
+        };
+        let requests = request.into_inner().container_requests;
+        Ok(Response::new(PreferredAllocationResponse {
+            container_responses: requests.into_iter().map(prefer).collect(),
+        }))
     }
 
     async fn allocate(
@@ -105,10 +124,24 @@ impl DevicePlugin for Service {
         request: Request<AllocateRequest>,
     ) -> Result<Response<AllocateResponse>, Status> {
         let context = Arc::clone(&self.context);
+        let begun = Instant::now();
         // Reads sysfs and writes files.
-        let work = move || allocate_all(&context, &request.into_inner());
+        let work = move || grant::grant(&context, &request.into_inner());
         let done = tokio::task::spawn_blocking(work).await;
         let answer = done.map_err(|_| Status::internal("allocation ended by a defect"))?;
+        if let Some(pool) = self
+            .context
+            .shared
+            .status
+            .lock()
+            .pools
+            .get_mut(&self.context.name)
+        {
+            match &answer {
+                Ok(_) => pool.allocations.observe(begun.elapsed()),
+                Err(_) => pool.refused += 1,
+            }
+        }
         answer.map(Response::new).inspect_err(|status| {
             warn!(resource = %self.context.name, error = status.message(), "allocation refused");
         })
@@ -170,37 +203,4 @@ fn list(listing: &Listing) -> ListAndWatchResponse {
     ListAndWatchResponse {
         devices: listing.iter().map(offered).collect(),
     }
-}
-
-/// All or nothing: an error refuses the whole request.
-fn allocate_all(context: &Context, request: &AllocateRequest) -> Result<AllocateResponse, Status> {
-    let listing = Arc::clone(&context.listing.borrow());
-    let mut answer = AllocateResponse::default();
-    for container in &request.container_requests {
-        let devices = allocate::devices(&context.name, &listing, &container.devices_ids)
-            .map_err(|refused| Status::not_found(refused.to_string()))?;
-        let mut granted: Vec<(&Device, Access)> = Vec::new();
-        for device in devices {
-            let access = access::access(&context.shared.roots, device).map_err(|error| {
-                // The node is not what the last scan saw.
-                context.shared.device_changes.announce();
-                Status::failed_precondition(failure::chain(&error))
-            })?;
-            granted.push((device, access));
-        }
-        let handover = &context.shared.handover;
-        for (device, access) in &granted {
-            let given = handover.give(&context.name, device, access);
-            given.map_err(|error| Status::internal(failure::chain(&*error)))?;
-        }
-        let ids: Vec<String> = granted
-            .iter()
-            .map(|(device, _)| device.function.id.to_string())
-            .collect();
-        info!(resource = %context.name, devices = ids.join(","), "allocated");
-        answer
-            .container_responses
-            .push(allocate::response(&context.name, &granted, &handover.cdi));
-    }
-    Ok(answer)
 }

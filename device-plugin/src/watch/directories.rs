@@ -1,4 +1,7 @@
 //! Directories under inotify. One may be missing, be removed, and come back.
+//!
+//! A directory that is there and cannot be watched (too many watches on the node) is tried again by the caller,
+//! soon: until then nothing in it is seen.
 
 use std::{
     collections::BTreeMap,
@@ -18,6 +21,8 @@ pub struct Directories {
     inotify: Inotify,
     paths: Vec<PathBuf>,
     watches: BTreeMap<PathBuf, WatchDescriptor>,
+    /// The first that cannot be watched, and why.
+    refused: Option<(PathBuf, Errno)>,
 }
 
 impl Directories {
@@ -30,12 +35,19 @@ impl Directories {
             inotify: Inotify::init(InitFlags::IN_NONBLOCK | InitFlags::IN_CLOEXEC)?,
             paths: parents.chain(paths.iter().cloned()).collect(),
             watches: BTreeMap::new(),
+            refused: None,
         };
-        directories.renew()?;
+        directories.renew();
         Ok(directories)
     }
 
-    /// Takes all events. True if there was one, or if a directory appeared or vanished.
+    /// A directory that is there and is not watched, and why.
+    pub fn refused(&self) -> Option<&(PathBuf, Errno)> {
+        self.refused.as_ref()
+    }
+
+    /// Takes all events. True if there was one (the kernel's notice that some are lost is one, too), or if a
+    /// directory appeared or vanished.
     pub fn drain(&mut self) -> io::Result<bool> {
         let mut changed = false;
         loop {
@@ -45,11 +57,11 @@ impl Directories {
                 Err(errno) => return Err(errno.into()),
             }
         }
-        Ok(self.renew()? || changed)
+        Ok(self.renew() || changed)
     }
 
     /// Watches what is there now. True if that differs from what was watched.
-    fn renew(&mut self) -> io::Result<bool> {
+    fn renew(&mut self) -> bool {
         let flags = AddWatchFlags::IN_CREATE
             | AddWatchFlags::IN_DELETE
             | AddWatchFlags::IN_MOVE
@@ -58,17 +70,21 @@ impl Directories {
             | AddWatchFlags::IN_MOVE_SELF
             | AddWatchFlags::IN_ONLYDIR;
         let mut differs = false;
+        self.refused = None;
         for path in &self.paths {
             match self.inotify.add_watch(path, flags) {
                 // The same directory gives the same number.
                 Ok(watch) => differs |= self.watches.insert(path.clone(), watch) != Some(watch),
-                Err(Errno::ENOENT | Errno::ENOTDIR) => {
+                Err(errno) => {
                     differs |= self.watches.remove(path).is_some();
+                    let is_missing = matches!(errno, Errno::ENOENT | Errno::ENOTDIR);
+                    if !is_missing && self.refused.is_none() {
+                        self.refused = Some((path.clone(), errno));
+                    }
                 }
-                Err(errno) => return Err(errno.into()),
             }
         }
-        Ok(differs)
+        differs
     }
 }
 
@@ -102,6 +118,23 @@ mod tests {
         std::os::unix::fs::symlink("1", directory.join("..data_tmp")).unwrap();
         file::rename(&directory.join("..data_tmp"), &directory.join("..data")).unwrap();
         assert!(watched.drain().unwrap());
+    }
+
+    #[test]
+    fn a_directory_that_cannot_be_watched_is_told_and_does_not_hinder_the_others() {
+        let root = tempfile::tempdir().unwrap();
+        let (loops, good) = (root.path().join("loop"), root.path().join("good"));
+        std::os::unix::fs::symlink("loop", &loops).unwrap();
+        file::create_dir(&good, 0o700).unwrap();
+        let mut watched = Directories::new(&[loops.clone(), good.clone()]).unwrap();
+        assert_eq!(watched.refused(), Some(&(loops.clone(), Errno::ELOOP)));
+        watched.drain().unwrap();
+        write(&good.join("config.json"));
+        assert!(watched.drain().unwrap());
+        file::remove(&loops).unwrap();
+        file::create_dir(&loops, 0o700).unwrap();
+        assert!(watched.drain().unwrap());
+        assert_eq!(watched.refused(), None);
     }
 
     #[test]

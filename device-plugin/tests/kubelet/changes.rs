@@ -53,7 +53,8 @@ async fn g10_a_sub_function_that_is_added_is_offered_and_one_that_is_deleted_is_
         ));
     }
     node.topics.devices.announce();
-    pool.until_shows(&["mlx5_core.sf.4", "mlx5_core.sf.5"]).await;
+    pool.until_shows(&["mlx5_core.sf.4", "mlx5_core.sf.5"])
+        .await;
     node.fake.unplug("auxiliary", "mlx5_core.sf.4");
     node.topics.devices.announce();
     pool.until_shows(&["mlx5_core.sf.5"]).await;

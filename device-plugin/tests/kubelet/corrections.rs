@@ -62,9 +62,8 @@ async fn correction_d2_a_junk_entry_hides_nothing_and_a_wide_domain_is_offered()
 
 #[tokio::test]
 async fn correction_d3_a_sub_function_gets_vhost_net_where_its_pool_asks_for_it() {
-    let pool = pool(
-        r#""deviceType":"auxNetDevice","selectors":{"auxTypes":["sf"],"needVhostNet":true}"#,
-    );
+    let pool =
+        pool(r#""deviceType":"auxNetDevice","selectors":{"auxTypes":["sf"],"needVhostNet":true}"#);
     let (node, mut followed) = followed(
         &pool,
         "pci 0000:af:00.0{15b3:1017, 0200, drv=mlx5_core, net=[pf1]}

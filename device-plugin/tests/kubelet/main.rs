@@ -11,5 +11,7 @@ mod cdi;
 mod changes;
 mod corrections;
 mod fake;
+mod lasting;
 mod plugin;
+mod preferred;
 mod registration;

@@ -88,7 +88,8 @@ async fn g1_in_legacy_mode_the_plugin_registers_its_socket_in_device_plugins() {
         .await
         .unwrap()
         .into_inner();
-    assert!(!options.pre_start_required && !options.get_preferred_allocation_available);
+    assert!(!options.pre_start_required && options.get_preferred_allocation_available);
+    assert_eq!(request.options, Some(options));
 }
 
 #[tokio::test]
@@ -127,6 +128,22 @@ async fn g3_a_registration_that_succeeds_leaves_the_socket_and_one_that_fails_re
     })
     .await;
     Followed::connect(&path).await.until_shows(&VF[..2]).await;
+}
+
+#[tokio::test]
+async fn g4_a_kubelet_that_took_the_pool_and_does_not_follow_it_is_told_again() {
+    let mut node = Node::new(false, NET);
+    node.kubelet.start(0);
+    node.start();
+    for _ in 0..3 {
+        node.kubelet.registration().await;
+    }
+    let request = node.kubelet.registration().await;
+    node.kubelet
+        .follow(&request)
+        .await
+        .until_shows(&VF[..2])
+        .await;
 }
 
 #[tokio::test]

@@ -50,6 +50,8 @@ pub(super) struct LinkQuestion<'a> {
     pub(super) name: Option<&'a str>,
     /// With the list of its VFs.
     pub(super) vfs: bool,
+    /// With statistics, its own and those of its VFs.
+    pub(super) statistics: bool,
 }
 
 impl LinkQuestion<'_> {
@@ -69,7 +71,12 @@ impl LinkQuestion<'_> {
             append(&mut bytes, kind, &[name.as_bytes(), &[0]].concat());
         }
         let vfs = if self.vfs { RTEXT_FILTER_VF } else { 0 };
-        let mask = RTEXT_FILTER_SKIP_STATS | vfs;
+        let skipped = if self.statistics {
+            0
+        } else {
+            RTEXT_FILTER_SKIP_STATS
+        };
+        let mask = skipped | vfs;
         append(&mut bytes, IFLA_EXT_MASK, &mask.to_ne_bytes());
         bytes
     }

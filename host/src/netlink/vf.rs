@@ -10,8 +10,11 @@ use crate::netlink::Netlink;
 use crate::netlink::message::{LinkQuestion, RTM_GETLINK, RTM_SETLINK};
 use crate::pci::PciAddress;
 
+mod counters;
 mod decode;
 mod encode;
+
+pub use counters::VfCounters;
 
 /// The PF through which VFs are controlled.
 #[derive(Debug, Clone, PartialEq, Eq, Hash)]

@@ -163,3 +163,83 @@ fn values_that_cannot_be_are_rejected() {
         "VFs are told apart in groups",
     );
 }
+
+fn pool_with_fallback(members: &str) -> Loaded {
+    load_text(&format!(
+        r#"{{"provision":[{{"pf":{{"drivers":["igb"]}},"groups":[{{"vfs":"0-3","driver":"vfio-pci","pool":"intel.com/dpdk"}}]}}],
+            "resourceList":[{{{members}}},{{"resourceName":"other","selectors":{{}}}}]}}"#
+    ))
+}
+
+#[test]
+fn slots_of_the_software_fallback_are_a_number_in_an_object() {
+    let loaded = pool_with_fallback(r#""resourceName":"a","selectors":{},"fallback":{"slots":16}"#);
+    assert_eq!(loaded.config.pools[0].fallback, Some(16));
+    assert_eq!(loaded.config.pools[1].fallback, None);
+}
+
+#[test]
+fn pools_for_vfio_rdma_vdpa_or_other_kinds_reject_the_software_fallback() {
+    for (members, text) in [
+        (
+            r#""selectors":{"drivers":["iavf","vfio-pci"]}"#,
+            "devices of driver vfio-pci",
+        ),
+        (
+            r#""selectors":[{},{"drivers":["uio_pci_generic"]}]"#,
+            "devices of driver uio_pci_generic",
+        ),
+        (r#""selectors":{"isRdma":true}"#, "RDMA"),
+        (r#""selectors":{"vdpaType":"vhost"}"#, "vDPA"),
+        (
+            r#""deviceType":"accelerator","selectors":{}"#,
+            "accelerators",
+        ),
+        (
+            r#""deviceType":"auxNetDevice","selectors":{"auxTypes":["sf"]}"#,
+            "sub-functions",
+        ),
+    ] {
+        let loaded = pool_with_fallback(&format!(
+            r#""resourceName":"a","fallback":{{"slots":4}},{members}"#
+        ));
+        let message = loaded.rejected[0].to_string();
+        assert!(
+            message.contains(&format!("fallback cannot stand in for {text}")),
+            "{message}"
+        );
+        assert_eq!(loaded.config.pools.len(), 1, "the other pool goes on");
+    }
+}
+
+#[test]
+fn a_pool_that_provision_gives_vfio_devices_rejects_the_software_fallback() {
+    let loaded = pool_with_fallback(
+        r#""resourceName":"dpdk","selectors":{"pfNames":["a#0-3"]},"fallback":{"slots":4}"#,
+    );
+    let message = loaded.rejected[0].to_string();
+    assert!(
+        message.contains("devices of driver vfio-pci, which provision gives this pool"),
+        "{message}"
+    );
+}
+
+#[test]
+fn a_fallback_that_says_nothing_sensible_is_rejected_with_its_place() {
+    for (fallback, text) in [
+        (r#"{"slots":0}"#, "0 slots are not possible: 1 to 1024"),
+        (
+            r#"{"slots":"4"}"#,
+            "fallback.slots: expected a whole number",
+        ),
+        (r"{}", "slots is missing"),
+        (r#"{"slot":4}"#, "key \"slot\" is unknown here"),
+        ("16", "fallback: expected an object"),
+    ] {
+        let loaded = pool_with_fallback(&format!(
+            r#""resourceName":"a","selectors":{{}},"fallback":{fallback}"#
+        ));
+        let message = loaded.rejected[0].to_string();
+        assert!(message.contains(text), "{message}");
+    }
+}

@@ -9,9 +9,9 @@ use host::pci::PciAddress;
 
 use super::{has, wanted};
 use crate::{
-    config::{Count, Driver, Group, Provision, Target},
+    config::{Count, Driver, Group, Provision, Target, is_userspace},
     provision::{
-        observe::{Bound, Function, Sriov, is_userspace},
+        observe::{Bound, Function, Sriov},
         step::{Attribute, LinkChange, Owner, Step, Value},
     },
 };
