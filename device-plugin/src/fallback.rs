@@ -44,6 +44,8 @@ pub enum Side {
 pub struct Fallback {
     /// Since when the node looks as if no PF were the pool's.
     without: BTreeMap<ResourceName, Instant>,
+    /// The kubelet has told what pods hold, at a time when it knew.
+    pub told: bool,
     /// The side of each pool with slots, for people.
     pub sides: BTreeMap<ResourceName, Side>,
 }

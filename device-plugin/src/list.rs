@@ -89,7 +89,7 @@ impl Listed {
         rows.extend(self.devices.iter().map(|line| self.row(line)));
         let mut text = table::text(&rows);
         if let Some(why) = &self.kubelet {
-            text.push_str(&format!("what pods hold is unknown: {why}\n"));
+            text.extend(["what pods hold is unknown: ", why, "\n"]);
         }
         text
     }

@@ -9,11 +9,14 @@ pub(crate) fn text<const N: usize>(rows: &[[String; N]]) -> String {
     let widths: [usize; N] = std::array::from_fn(width);
     let mut text = String::new();
     for row in rows {
-        let cells = row.iter().zip(widths);
-        let line: String = cells
-            .map(|(cell, width)| format!("{cell:width$}  "))
-            .collect();
-        text.push_str(line.trim_end());
+        let start = text.len();
+        for (cell, width) in row.iter().zip(widths) {
+            text.push_str(cell);
+            let gap = width + 2 - cell.chars().count();
+            text.extend(std::iter::repeat_n(' ', gap));
+        }
+        let end = start + text[start..].trim_end().len();
+        text.truncate(end);
         text.push('\n');
     }
     text

@@ -7,7 +7,7 @@ use crate::{
     plan::plan,
 };
 
-fn listed(holdings: Result<Vec<Holding>, String>) -> Listed {
+fn listed(holdings: &Result<Vec<Holding>, String>) -> Listed {
     let defaults = Defaults {
         prefix: "intel.com".to_owned(),
         socket_directory: "/s".into(),
@@ -15,7 +15,7 @@ fn listed(holdings: Result<Vec<Holding>, String>) -> Listed {
     let text = r#"{"resourceList":[{"resourceName":"mlx","selectors":{"vendors":["15b3"]}}]}"#;
     let loaded = config::load(text.as_bytes(), &defaults).unwrap();
     let node = f1();
-    list(&node, &plan(&loaded.config, &node), &holdings)
+    list(&node, &plan(&loaded.config, &node), holdings)
 }
 
 fn holding(id: &str, pod: &str) -> Holding {
@@ -32,7 +32,7 @@ fn holding(id: &str, pod: &str) -> Holding {
 
 #[test]
 fn every_device_of_a_pool_is_listed_with_the_pod_that_holds_it() {
-    let listed = listed(Ok(vec![holding("0000:af:00.3", "app-1")]));
+    let listed = listed(&Ok(vec![holding("0000:af:00.3", "app-1")]));
     assert_eq!(
         listed.table(),
         "POOL           DEVICE        PF     DRIVER     NUMA  HELD BY\n\
@@ -46,7 +46,7 @@ fn every_device_of_a_pool_is_listed_with_the_pod_that_holds_it() {
 
 #[test]
 fn a_device_that_is_gone_and_one_that_two_pods_hold_stand_out() {
-    let table = listed(Ok(vec![
+    let table = listed(&Ok(vec![
         holding("0000:af:00.2", "app-1"),
         holding("0000:af:00.2", "app-2"),
         holding("0000:af:00.7", "app-3"),
@@ -64,7 +64,7 @@ fn a_device_that_is_gone_and_one_that_two_pods_hold_stand_out() {
 
 #[test]
 fn a_kubelet_that_does_not_answer_leaves_it_unknown_and_not_free() {
-    let table = listed(Err("reach the kubelet: no such file".to_owned())).table();
+    let table = listed(&Err("reach the kubelet: no such file".to_owned())).table();
     assert_eq!(table.matches("unknown").count(), 3, "{table}");
     assert!(table.ends_with("what pods hold is unknown: reach the kubelet: no such file\n"));
 }
