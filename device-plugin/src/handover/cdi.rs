@@ -120,18 +120,18 @@ impl Cdi {
             .filter(|(_, access)| !access.nodes.is_empty())
             .map(|(device, _)| format!("{}={}", kind(resource, device), device.function.id))
             .collect();
-        let mut names = Names::default();
+        let mut answer = Names::default();
         if named.is_empty() {
-            return names;
+            return answer;
         }
         if self.settings.answer != Answer::Field {
             let key = format!("cdi.k8s.io/{}", annotation(resource));
-            names.annotations.insert(key, named.join(","));
+            answer.annotations.insert(key, named.join(","));
         }
         if self.settings.answer != Answer::Annotations {
-            names.devices = named.into_iter().map(|name| CdiDevice { name }).collect();
+            answer.devices = named.into_iter().map(|name| CdiDevice { name }).collect();
         }
-        names
+        answer
     }
 }
 
