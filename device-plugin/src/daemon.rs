@@ -42,6 +42,17 @@ const NEVER: Duration = Duration::from_hours(24 * 365);
 /// What asks netlink; a value in tests.
 pub type Look = Arc<dyn Fn() -> Result<Network, Error> + Send + Sync>;
 
+/// What the kubelet's answer about its pods is worth.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Knowledge {
+    /// It knows all pods.
+    Full,
+    /// It started a moment ago and may not know all of its pods yet.
+    WarmingUp,
+    /// It does not answer.
+    Silent,
+}
+
 /// Everything the loop remembers.
 struct Daemon {
     settings: Settings,
@@ -58,11 +69,7 @@ struct Daemon {
     allocated: Allocated,
     /// Devices that pods hold and whose files may be missing.
     lacking: Vec<(ResourceName, DeviceId)>,
-    kubelet_answers: bool,
-    /// The kubelet started a moment ago and may not know all of its pods yet.
-    warming_up: bool,
-    /// The kubelet has told once what pods hold, when it knew.
-    told: bool,
+    kubelet: Knowledge,
     /// Software slots.
     fallback: Fallback,
     /// Functions that provisioning has not made what they are to be.
@@ -119,9 +126,7 @@ impl Daemon {
             fresh: true,
             allocated,
             lacking: Vec::new(),
-            kubelet_answers: true,
-            warming_up: false,
-            told: false,
+            kubelet: Knowledge::Full,
             fallback: Fallback::default(),
             pending: BTreeMap::new(),
             offered: BTreeMap::new(),
@@ -152,7 +157,7 @@ impl Daemon {
                     }
                 }
                 // It may answer now.
-                _ = kubelet.changed(), if !self.kubelet_answers => {
+                _ = kubelet.changed(), if self.kubelet == Knowledge::Silent => {
                     self.settle(&mut kubelet).await;
                     continue;
                 }
@@ -181,8 +186,7 @@ impl Daemon {
 
     fn interval(&self) -> Duration {
         let waiting = self.node.is_none()
-            || !self.kubelet_answers
-            || self.warming_up
+            || self.kubelet != Knowledge::Full
             || self.shared.book.lock().inventory.is_waiting()
             || !self.pending.is_empty()
             || self.fallback.is_waiting()
@@ -252,7 +256,7 @@ impl Daemon {
         let mut pages = self.shared.book.lock();
         let now = Instant::now();
         let held = pages.inventory.effective(&self.allocated, now);
-        let told = self.told.then_some(&held);
+        let told = self.fallback.told.then_some(&held);
         self.fallback.apply(config, node, &mut plan, told, now);
         let plan = Arc::new(plan);
         let seen = Seen {
@@ -317,11 +321,10 @@ impl Daemon {
         let answer = self.shared.kubelet.allocated().await;
         let answers = answer.is_ok();
         self.shared.status.lock().kubelet_answers = answers;
-        let before = std::mem::replace(&mut self.kubelet_answers, answers);
         let mut allocated = match answer {
             Ok(allocated) => allocated,
             Err(error) => {
-                if before {
+                if std::mem::replace(&mut self.kubelet, Knowledge::Silent) != Knowledge::Silent {
                     let error = failure::chain(&error);
                     warn!(
                         error,
@@ -333,13 +336,18 @@ impl Daemon {
         };
         // Just after its start the kubelet answers before it knows its pods: nothing is free by that.
         let age = self.shared.kubelet.age();
-        self.warming_up = age.is_some_and(|age| age < self.settings.warm_up);
-        if self.warming_up {
+        let is_warm = age.is_none_or(|age| age >= self.settings.warm_up);
+        self.kubelet = if is_warm {
+            Knowledge::Full
+        } else {
+            Knowledge::WarmingUp
+        };
+        if !is_warm {
             for (resource, ids) in std::mem::take(&mut self.allocated) {
                 allocated.entry(resource).or_default().extend(ids);
             }
         }
-        self.told |= !self.warming_up;
+        self.fallback.told |= self.kubelet == Knowledge::Full;
         self.allocated = allocated;
         let pools = self.source.config.pools.iter();
         let names: Vec<_> = pools.map(|pool| pool.name.clone()).collect();

@@ -13,6 +13,7 @@ use serde::Serialize;
 use crate::{
     config::{Loaded, ResourceName},
     fallback::Side,
+    inventory::Listing,
     node::{DeviceId, Function, Node},
     plan::{Plan, PoolPlan, Verdict},
     table,
@@ -25,10 +26,42 @@ pub struct Explained {
     pub pools: Vec<Share>,
     /// The devices, ordered by id.
     pub devices: Vec<Line>,
+    /// Devices that are listed Unhealthy, gone ones included.
+    pub unhealthy: Vec<Unhealthy>,
     /// What could not be read.
     pub left_out: Vec<String>,
     /// What of the configuration is not used, and why.
     pub rejected: Vec<String>,
+}
+
+/// A device that no pod may get now.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Unhealthy {
+    /// The resource.
+    pub resource: String,
+    /// The device.
+    pub id: String,
+    /// The reason as one word, as metrics have it.
+    pub reason: &'static str,
+    /// The same for people.
+    pub why: String,
+}
+
+/// Those of some lists.
+pub fn unhealthy(pools: &BTreeMap<ResourceName, Listing>) -> Vec<Unhealthy> {
+    let of_pool = |(resource, listing): (&ResourceName, &Listing)| -> Vec<Unhealthy> {
+        let devices = listing.iter().filter_map(|(id, listed)| {
+            let unwell = listed.unwell.as_ref()?;
+            Some(Unhealthy {
+                resource: resource.to_string(),
+                id: id.to_string(),
+                reason: unwell.word(),
+                why: unwell.to_string(),
+            })
+        });
+        devices.collect()
+    };
+    pools.iter().flat_map(of_pool).collect()
 }
 
 /// What a pool has.
@@ -131,6 +164,7 @@ pub fn explain(facts: Facts<'_>, plan: &Plan, name: Namer<'_>) -> Explained {
     Explained {
         pools: plan.pools.iter().map(|pool| share(pool, sides)).collect(),
         devices: plan.verdicts.iter().filter_map(line).collect(),
+        unhealthy: Vec::new(),
         left_out: node.skipped.clone(),
         rejected: rejected.chain(provision).collect(),
     }
@@ -165,8 +199,10 @@ impl Explained {
     pub fn only(mut self, id: &DeviceId) -> Option<Self> {
         let id = id.to_string();
         self.devices.retain(|line| line.id == id);
+        self.unhealthy.retain(|line| line.id == id);
         self.pools.retain(|pool| pool.devices.contains(&id));
-        (!self.devices.is_empty()).then_some(self)
+        let known = !(self.devices.is_empty() && self.unhealthy.is_empty());
+        known.then_some(self)
     }
 
     /// As a table: the devices of each pool, then those that none took.
@@ -197,8 +233,18 @@ impl Explained {
             let fallback = pool.fallback.as_ref()?;
             Some(format!("{}: {fallback}", pool.resource))
         });
+        let unhealthy = self.unhealthy.iter().map(|unhealthy| {
+            let Unhealthy {
+                resource, id, why, ..
+            } = unhealthy;
+            format!("unhealthy: {id} of {resource}: {why}")
+        });
         let left_out = self.left_out.iter().map(|line| format!("left out: {line}"));
-        for line in notes.chain(left_out).chain(self.rejected.iter().cloned()) {
+        for line in notes
+            .chain(unhealthy)
+            .chain(left_out)
+            .chain(self.rejected.iter().cloned())
+        {
             text.push_str(&line);
             text.push('\n');
         }

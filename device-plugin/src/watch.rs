@@ -94,7 +94,8 @@ pub fn start(
         topics,
         pause: SOON,
     };
-    eyes.open();
+    // Whoever listens has not looked yet, so this is no news.
+    let _opened = eyes.renew();
     let thread = std::thread::Builder::new().name("eyes".to_owned());
     thread.spawn(move || eyes.run(&stop))?;
     Ok(())
@@ -195,40 +196,35 @@ impl Eyes {
         }
     }
 
-    /// Opens what is not open, and says of each that is new that it may have changed.
-    fn open(&mut self) {
-        let Topics {
-            devices,
-            routes,
-            config,
-            kubelet,
-        } = self.topics.clone();
-        let renewed = [
-            (self.config.renew(), config),
-            (self.kubelet.renew(), kubelet),
-            (self.uevents.renew(), devices),
-            (self.network.renew(), routes),
-        ];
-        for (new, topic) in renewed {
-            if new {
-                topic.announce();
-            }
-        }
+    /// Opens what is not open. True for each that is new.
+    fn renew(&mut self) -> [bool; 4] {
+        [
+            self.config.renew(),
+            self.kubelet.renew(),
+            self.uevents.renew(),
+            self.network.renew(),
+        ]
     }
 
     fn look(&mut self) {
-        self.open();
-        if self.config.changed() {
-            self.topics.config.announce();
-        }
-        if self.kubelet.changed() {
-            self.topics.kubelet.announce();
-        }
-        if self.devices_changed() {
-            self.topics.devices.announce();
-        }
-        if self.network_changed() {
-            self.topics.routes.announce();
+        // What is watched only from now on may have changed before.
+        let [config, kubelet, devices, network] = self.renew();
+        let Topics {
+            devices: of_devices,
+            routes,
+            config: of_config,
+            kubelet: of_kubelet,
+        } = self.topics.clone();
+        let changed = [
+            (self.config.changed() || config, of_config),
+            (self.kubelet.changed() || kubelet, of_kubelet),
+            (self.devices_changed() || devices, of_devices),
+            (self.network_changed() || network, routes),
+        ];
+        for (changed, topic) in changed {
+            if changed {
+                topic.announce();
+            }
         }
         let blind = self.config.refusal.is_some()
             || self.kubelet.refusal.is_some()

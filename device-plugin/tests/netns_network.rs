@@ -82,9 +82,9 @@ fn a_route_that_comes_later_is_announced() {
     let mut netlink = own_netlink();
     let eth0 = create(&mut netlink, "eth0", NewLink::Veth { peer: "peer0" });
     let topics = Topics::default();
-    let mut routes = topics.routes.subscribe();
     let stop = CancellationToken::new();
-    watch::start(topics, &[], &[], stop.clone()).unwrap();
+    watch::start(topics.clone(), &[], &[], stop.clone()).unwrap();
+    let mut routes = topics.routes.subscribe();
     default_route(&mut netlink, "0.0.0.0/0", eth0);
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
@@ -97,5 +97,75 @@ fn a_route_that_comes_later_is_announced() {
             .unwrap()
             .unwrap();
     });
+    stop.cancel();
+}
+
+/// What a daemon sees of its pool `net`, whose PF is the veth pf0.
+fn health(listing: &sriovdp::inventory::Listing) -> Vec<String> {
+    let show = |listed: &sriovdp::inventory::Listed| match &listed.unwell {
+        None => "Healthy".to_owned(),
+        Some(reason) => reason.to_string(),
+    };
+    listing.values().map(show).collect()
+}
+
+#[test]
+fn g11_a_carrier_that_goes_and_comes_is_announced_and_seen() {
+    let mut netlink = own_netlink();
+    create(&mut netlink, "pf0", NewLink::Veth { peer: "cable" });
+    let cable = index(&mut netlink, "cable");
+    let fake = FakeSysfs::parse(
+        "pci 0000:18:00.0{8086:1572, 0200, drv=i40e, net=[pf0], vfs=1/1, virtfn 0=0000:18:02.0}
+         pci 0000:18:02.0{8086:154c, 0200, drv=iavf, pf=0000:18:00.0}",
+    );
+    let text = br#"{"resourceList":[{"resourceName":"net","selectors":{"pfNames":["pf0"]},"health":{"carrier":true}}]}"#;
+    let defaults = sriovdp::config::Defaults {
+        prefix: "x.org".to_owned(),
+        socket_directory: "/".into(),
+    };
+    let config = sriovdp::config::load(text, &defaults).unwrap().config;
+    let look = || {
+        let network = Network::observe().unwrap();
+        let node = scan(&fake.sysfs(), &network).unwrap();
+        let plan = sriovdp::plan::plan(&config, &node);
+        let signs = sriovdp::health::observe(&fake.sysfs(), &network, &node);
+        let seen = sriovdp::inventory::Seen {
+            config: &config,
+            plan: &plan,
+            node: &node,
+            signs: &signs,
+        };
+        let mut inventory = sriovdp::inventory::Inventory::default();
+        health(&inventory.apply(&seen, &std::collections::BTreeMap::new())[&config.pools[0].name])
+    };
+    let topics = Topics::default();
+    let stop = CancellationToken::new();
+    watch::start(topics.clone(), &[], &[], stop.clone()).unwrap();
+    let runtime = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .unwrap();
+    for (up, expected) in [
+        (true, "Healthy"),
+        (false, "pf0 has no carrier"),
+        (true, "Healthy"),
+    ] {
+        let mut network = topics.routes.subscribe();
+        let change = LinkChange {
+            up: Some(up),
+            ..LinkChange::default()
+        };
+        netlink.change_link(cable, &change).unwrap();
+        runtime.block_on(async {
+            let seen = async {
+                while look() != [expected] {
+                    network.changed().await.unwrap();
+                }
+            };
+            tokio::time::timeout(Duration::from_secs(20), seen)
+                .await
+                .unwrap();
+        });
+    }
     stop.cancel();
 }

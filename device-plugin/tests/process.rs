@@ -147,6 +147,90 @@ fn explain_gives_a_reason_for_every_function() {
     assert!(err(&output).starts_with("sriovdp: device 0000:99:00.0: no device of this node"));
 }
 
+const PROVISION: &str = r#"{"resourceList":[{"resourceName":"net","selectors":{"vendors":["8086"]}}],
+"provision":[{"pf":{"pciAddresses":["0000:05:00.0"]},"numVfs":3,"groups":[{"vfs":"2","driver":"vfio-pci","pool":"intel.com/dpdk"}]}]}"#;
+
+/// A command of provisioning on a PF without VFs and without an interface.
+fn provisioning(words: &[&str], config: &str) -> Output {
+    let fake = FakeSysfs::parse("pci 0000:05:00.0{8086:10c9, 0200, drv=igb, vfs=7/0}");
+    fake.directory("bus/pci/drivers/vfio-pci");
+    let directory = tempfile::tempdir().unwrap();
+    let path = file(directory.path(), config);
+    let sysfs = fake.root().display().to_string();
+    let at = directory.path().display().to_string();
+    let mut all = words.to_vec();
+    all.extend(["--config-file", &path, "--sysfs-root", &sysfs]);
+    all.extend(["--sriov-state", &at, "--kubelet-root", &at]);
+    sriovdp(&all)
+}
+
+#[test]
+fn plan_prints_a_line_per_pf_and_its_writes_as_commands() {
+    let output = provisioning(&["plan"], PROVISION);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    let text = out(&output);
+    let lines: Vec<&str> = text.lines().collect();
+    assert_eq!(
+        lines[..4],
+        [
+            "# 0000:05:00.0: would be changed: sriov_numvfs 0 -> 3, vf 2 to vfio-pci",
+            "echo 0 > /sys/bus/pci/devices/0000:05:00.0/sriov_drivers_autoprobe",
+            "echo 3 > /sys/bus/pci/devices/0000:05:00.0/sriov_numvfs",
+            "echo 1 > /sys/bus/pci/devices/0000:05:00.0/sriov_drivers_autoprobe",
+        ]
+    );
+}
+
+#[test]
+fn provision_fails_with_one_line_if_a_pf_cannot_be_what_is_asked_unless_it_is_lenient() {
+    let too_many = PROVISION.replace("\"numVfs\":3", "\"numVfs\":30");
+    let line = "0000:05:00.0: refused: 30 VFs asked, it allows 7 (sriov_totalvfs)\n";
+    let output = provisioning(&["provision"], &too_many);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        (line, Some(1))
+    );
+    let output = provisioning(&["plan"], &too_many);
+    assert_eq!(out(&output), format!("# {line}"));
+    assert_eq!(output.status.code(), Some(1));
+    let output = provisioning(&["provision", "--lenient"], &too_many);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        (line, Some(0))
+    );
+}
+
+#[test]
+fn provision_without_a_block_has_nothing_to_do() {
+    let output = provisioning(&["provision"], GOOD);
+    assert_eq!(output.status.code(), Some(0), "{}", err(&output));
+    assert_eq!(
+        out(&output),
+        "# the configuration has no provision block: nothing to do\n"
+    );
+}
+
+#[test]
+fn validate_checks_the_block_provision_too() {
+    let directory = tempfile::tempdir().unwrap();
+    let output = sriovdp(&["validate", &file(directory.path(), PROVISION)]);
+    assert_eq!(
+        (out(&output).as_str(), output.status.code()),
+        (
+            "intel.com/net: ok\nprovision entry 1: ok\nwarning: provision entry 1: a group is meant for intel.com/dpdk, which resourceList does not have\n",
+            Some(0)
+        )
+    );
+    let wrong = PROVISION.replace("pciAddresses", "pciAddress");
+    let output = sriovdp(&["validate", &file(directory.path(), &wrong)]);
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        out(&output).contains("provision entry 1 rejected: line 2, column 34, provision[0].pf.pciAddress: key \"pciAddress\" is unknown here"),
+        "{}",
+        out(&output)
+    );
+}
+
 fn until(what: &str, mut condition: impl FnMut() -> bool) {
     let start = Instant::now();
     while !condition() {
@@ -190,4 +274,71 @@ fn hangup_reads_the_configuration_again_and_terminate_leaves_no_socket() {
     kill(pid, Signal::SIGTERM).unwrap();
     assert_eq!(process.wait().unwrap().code(), Some(0));
     assert!(!socket("other").exists());
+}
+
+/// Starts the program with no capability at all and no way to get one, serving one pool of F1.
+fn unprivileged(at: &dyn Fn(&str) -> PathBuf, sysfs: &Path) -> std::process::Child {
+    for made in ["etc", "kubelet/device-plugins"] {
+        std::fs::create_dir_all(at(made)).unwrap();
+    }
+    file(&at("etc"), GOOD);
+    Command::new("setpriv")
+        .args([
+            "--bounding-set=-all",
+            "--inh-caps=-all",
+            "--ambient-caps=-all",
+            "--no-new-privs",
+        ])
+        .arg(env!("CARGO_BIN_EXE_sriovdp"))
+        .arg("--config-file")
+        .arg(at("etc/config.json"))
+        .arg("--kubelet-root")
+        .arg(at("kubelet"))
+        .arg("--sysfs-root")
+        .arg(sysfs)
+        .arg("--devinfo-dir")
+        .arg(at("devinfo"))
+        .args(["--reconcile-seconds", "0", "--http-address"])
+        .arg(format!("unix:{}", at("http.sock").display()))
+        .stderr(std::fs::File::create(at("log")).unwrap())
+        .spawn()
+        .unwrap()
+}
+
+#[test]
+fn it_serves_watches_and_answers_probes_with_no_capability_at_all() {
+    let fake = FakeSysfs::parse(F1);
+    let directory = tempfile::tempdir().unwrap();
+    let at = |name: &str| -> PathBuf { directory.path().join(name) };
+    let mut process = unprivileged(&at, fake.root());
+    let pid = Pid::from_raw(process.id().try_into().unwrap());
+    let socket = at("kubelet/device-plugins/intel.com_net.sock");
+    until("the pool's socket", || socket.exists());
+    let status = std::fs::read_to_string(format!("/proc/{pid}/status")).unwrap();
+    for set in ["CapPrm", "CapEff", "CapBnd", "CapInh", "CapAmb"] {
+        assert!(
+            status.contains(&format!("{set}:\t0000000000000000\n")),
+            "{status}"
+        );
+    }
+    let address = format!("unix:{}", at("http.sock").display());
+    let probe = |word: &str| sriovdp(&["probe", word, "--http-address", &address]);
+    until("an answer", || probe("live").status.success());
+    // No kubelet runs here.
+    let output = probe("ready");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        err(&output).contains("not ready: intel.com/net: "),
+        "{}",
+        err(&output)
+    );
+    // An edit is noticed without the slow reconcile.
+    file(&at("etc"), &GOOD.replace("\"net\"", "\"other\""));
+    until("the edited pool's socket", || {
+        at("kubelet/device-plugins/intel.com_other.sock").exists()
+    });
+    kill(pid, Signal::SIGTERM).unwrap();
+    assert_eq!(process.wait().unwrap().code(), Some(0));
+    let log = std::fs::read_to_string(at("log")).unwrap();
+    assert!(!log.contains("cannot be watched"), "{log}");
 }

@@ -1,5 +1,4 @@
 //! What is served on the address.
-#![expect(clippy::disallowed_methods, reason = "tests make directories")]
 
 use std::collections::BTreeMap;
 
@@ -95,7 +94,7 @@ impl World {
         pools
     }
 
-    fn phase(&self, phase: Phase) {
+    fn phase(&self, phase: &Phase) {
         let facts = self.shared.status.lock();
         let names: Vec<_> = facts.pools.keys().cloned().collect();
         drop(facts);
@@ -136,13 +135,15 @@ async fn a_probe_tells_what_keeps_the_program_from_its_job() {
         "not ready: no configuration yet; the node is not observed yet"
     );
     world.observe();
-    world.phase(Phase::Broken("the kubelet refused the pool: no".to_owned()));
+    world.phase(&Phase::Broken(
+        "the kubelet refused the pool: no".to_owned(),
+    ));
     let refused = world.ask(Question::Ready).await.unwrap_err();
     assert_eq!(
         refused.to_string(),
         "not ready: x.org/net: the kubelet refused the pool: no"
     );
-    world.phase(Phase::Streaming);
+    world.phase(&Phase::Streaming);
     assert_eq!(world.ask(Question::Ready).await.unwrap(), "ok");
     let problem = "config.json: line 1, column 2: not JSON".to_owned();
     world.shared.status.lock().config_problems = vec![problem.clone()];
@@ -161,7 +162,7 @@ fn a_probe_of_nobody_fails_with_the_address() {
 async fn metrics_count_pools_devices_and_traffic_under_the_exporters_names() {
     let world = World::new();
     let mut pools = world.observe();
-    world.phase(Phase::Streaming);
+    world.phase(&Phase::Streaming);
     let listing = pools.values_mut().next().unwrap();
     let device = listing.get_mut(&"0000:18:02.0".parse().unwrap()).unwrap();
     device.unwell = Some(Unwell::Gone);

@@ -151,7 +151,7 @@ fn a_carrier_that_goes_matters_only_to_pools_that_ask_and_only_while_it_is_gone(
         .iter()
         .map(|vf| format!("{vf}: pf0 has no carrier"))
         .collect();
-    assert_eq!(world.pass(&[]), [down.clone()]);
+    assert_eq!(world.pass(&[]), std::slice::from_ref(&down));
     assert_eq!(world.pass(&[("x.org/net", VF[1])]), [down]);
     world.configure(NET);
     assert_eq!(world.pass(&[("x.org/net", VF[1])]), [VF]);
