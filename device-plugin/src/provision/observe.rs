@@ -5,7 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use host::{driver, error::Result, netdev, pci::PciAddress, sriov, sysfs::Sysfs};
 
 use crate::{
-    config::is_userspace,
+    config::{DeviceType, is_userspace},
     node::{self, Network, Node},
 };
 
@@ -24,6 +24,8 @@ pub struct Function {
     pub names: Vec<String>,
     /// Type of its interface.
     pub link_type: Option<String>,
+    /// It is a network controller, not an accelerator.
+    pub is_network: bool,
     /// VFs; `None` if it can have none.
     pub sriov: Option<Sriov>,
     /// Drivers that are loaded.
@@ -150,6 +152,7 @@ fn one(
         acpi_index: function.acpi_index.clone(),
         names,
         link_type: function.link_type.clone(),
+        is_network: function.kind == DeviceType::NetDevice,
         sriov,
         drivers: drivers.clone(),
     }

@@ -79,12 +79,14 @@ fn selects(selector: &Selector, function: &Function) -> bool {
         && one_of(&selector.link_types, function.link_type.as_ref())
 }
 
-/// A selector by kind takes only what can have VFs; a function that is named must.
+/// A selector by kind takes only network functions, and of these what can have VFs; a function that is
+/// named must.
 fn concerns(entry: &Provision, function: &Function) -> bool {
-    match entry.target {
-        Target::Pf { .. } => function.sriov.is_some() || entry.selector.names_functions(),
+    let fits = match entry.target {
+        Target::Pf { .. } => function.sriov.is_some(),
         Target::Itself(_) => true,
-    }
+    };
+    entry.selector.names_functions() || (fits && function.is_network)
 }
 
 fn decide(entry: &Provision, function: &Function, usage: &Usage) -> Decision {
@@ -139,7 +141,7 @@ fn decide(entry: &Provision, function: &Function, usage: &Usage) -> Decision {
             Use::Pod(_) | Use::Ledger { .. } | Use::GoLedger { .. }
         )
     });
-    let pf = function.sriov.as_ref().and(holder);
+    let pf = holder.filter(|_| matches!(entry.target, Target::Pf { .. }));
     let mut users: Vec<String> = pf
         .iter()
         .map(|user| format!("the PF itself: {user}"))

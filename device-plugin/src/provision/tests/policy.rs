@@ -282,3 +282,19 @@ fn vfs_are_withheld_until_count_and_driver_are_as_asked() {
         [vf(VF4, "its driver is igbvf, vfio-pci is asked")]
     );
 }
+
+#[test]
+fn an_accelerator_is_provisioned_only_when_it_is_named() {
+    let bench = Bench::new();
+    bench
+        .kernel
+        .sysfs
+        .add("pci 0000:b1:00.0{8086:0d5c, 1200, drv=pf-driver, vfs=16/0}");
+    let by_kind = bench.plan(r#"{"pf":{"vendors":["8086"]},"numVfs":2}"#);
+    assert_eq!(by_kind.len(), 2, "{by_kind:?}");
+    let named = bench.plan(r#"{"pf":{"pciAddresses":["b1:00.0"]},"numVfs":2}"#);
+    assert_eq!(
+        named[0].planned().to_string(),
+        "0000:b1:00.0: would be changed: sriov_numvfs 0 -> 2"
+    );
+}
