@@ -1,5 +1,4 @@
 //! G8 of spec/device-plugin.md §8.7: which files stay, and until when.
-#![expect(clippy::disallowed_methods, reason = "tests read files")]
 
 use super::*;
 
