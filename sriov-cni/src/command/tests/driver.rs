@@ -106,3 +106,33 @@ fn a_vf_whose_pf_shows_no_interface_at_del_is_not_forgotten() {
         (before, vec![])
     );
 }
+
+#[test]
+fn a_vfio_vf_with_an_administrators_address_is_reported_with_it() {
+    use host::netlink::vf::VfAttribute;
+
+    let mut world = World::with_pod(Machine::userspace(FakeDriver::full()));
+    let pf = world.machine.pf();
+    let given = VfAttribute::Mac("02:00:00:00:00:99".parse().unwrap());
+    world.machine.control.set_vf(&pf, INDEX, &[given]).unwrap();
+    let result = world.add("c1", NETNS, &json!({})).unwrap();
+    assert_eq!(result.interfaces[0].mac, "02:00:00:00:00:99");
+}
+
+#[test]
+fn a_rate_that_is_not_asked_stays_as_it_is() {
+    use host::netlink::vf::{Rate, VfAttribute};
+
+    let mut world = World::with_pod(Machine::new(FakeDriver::full()));
+    let pf = world.machine.pf();
+    let given = VfAttribute::Rate(Rate { min: 10, max: 500 });
+    world.machine.control.set_vf(&pf, INDEX, &[given]).unwrap();
+    let before = world.machine.baseline();
+    world
+        .add("c1", NETNS, &json!({ "max_tx_rate": 100 }))
+        .unwrap();
+    let state = world.machine.control.vf(&pf, INDEX).unwrap().unwrap();
+    assert_eq!((state.rate.min, state.rate.max), (10, 100));
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(world.machine.baseline(), before);
+}

@@ -147,3 +147,41 @@ fn ipv6dad_decides_how_duplicates_are_detected_and_whether_that_is_waited_for() 
         }
     }
 }
+
+#[test]
+fn an_interface_that_cannot_be_set_up_is_told_and_brought_back() {
+    let mut world = World::igb();
+    let before = world.machine.baseline();
+    world.machine.refuse = Some(("change None None None Some(true)".to_owned(), Errno::EIO));
+    let error = world.add("c1", NETNS, &json!({ "vlan": 100 })).unwrap_err();
+    assert!(
+        text(&error).starts_with(&format!("set up the interface of VF {VF}: ")),
+        "{}",
+        text(&error)
+    );
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}
+
+#[test]
+fn after_a_move_that_fails_nothing_is_done_in_the_pod() {
+    let mut world = World::igb();
+    let before = world.machine.baseline();
+    world.machine.refuse = Some(("to pod".to_owned(), Errno::EPERM));
+    let error = world.add("c1", NETNS, &json!({})).unwrap_err();
+    assert_eq!(error.code(), 104);
+    let pod = &world.machine.pods[&PathBuf::from(NETNS)];
+    assert!(pod.sysctls.is_empty(), "{:?}", pod.sysctls);
+    assert_eq!(
+        world.machine.changes.len(),
+        1,
+        "{:?}",
+        world.machine.changes
+    );
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}

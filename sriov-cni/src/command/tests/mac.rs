@@ -127,3 +127,26 @@ fn an_address_that_a_pod_gave_itself_does_not_stay() {
     world.del("c1", NETNS).unwrap();
     assert_eq!(world.machine.baseline(), before);
 }
+
+#[test]
+fn an_address_that_the_driver_accepts_and_ignores_is_an_error() {
+    let driver = FakeDriver {
+        ignores: vec![host::testing::driver::Attribute::Mac],
+        ..FakeDriver::full()
+    };
+    let mut world = World::with_pod(Machine::new(driver));
+    let before = world.machine.baseline();
+    let error = world
+        .add("c1", NETNS, &json!({ "mac": WANTED }))
+        .unwrap_err();
+    assert_eq!(
+        text(&error),
+        format!(
+            "set MAC {WANTED} on vf 1 of ens1f0 (0000:3b:00.0): accepted, but the driver still tells MAC 00:00:00:00:00:00"
+        )
+    );
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}
