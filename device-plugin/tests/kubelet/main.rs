@@ -14,4 +14,5 @@ mod fake;
 mod lasting;
 mod plugin;
 mod preferred;
+mod provision;
 mod registration;
