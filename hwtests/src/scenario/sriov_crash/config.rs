@@ -46,9 +46,12 @@ impl Asked {
     pub fn config(&self, cell: &Cell, pod: Pod, device: &str) -> Value {
         let (kind, situation) = (cell.row.kind, cell.situation);
         let fails = cell.row.verb == Verb::RollBack && pod == Pod::First;
-        let mut ranges = vec![json!([{"subnet": "10.77.0.0/24"}])];
+        // An ipvlan takes no address that another one has on the same master.
+        let [.., high, low] = cell.number.to_be_bytes();
+        let subnet = format!("10.{}.{low}", 77 + high);
+        let mut ranges = vec![json!([{"subnet": format!("{subnet}.0/24")}])];
         if kind == Kind::Kernel {
-            ranges.push(json!([{"subnet": "fd00:77::/64"}]));
+            ranges.push(json!([{"subnet": format!("fd00:77:{:x}::/64", cell.number)}]));
         }
         let mut config = json!({
             "cniVersion": "1.0.0", "name": cell.name(), "type": "sriov", "deviceID": device, "logLevel": "debug",
@@ -56,7 +59,7 @@ impl Asked {
                 "type": if mischief::is_needed(cell) { mischief::NAME } else { "host-local" },
                 "ranges": ranges,
                 // No network of the pod leads to the second gateway, so its kernel refuses the route.
-                "routes": [{"dst": "198.51.100.0/24", "gw": if fails { "203.0.113.9" } else { "10.77.0.1" }}],
+                "routes": [{"dst": "198.51.100.0/24", "gw": if fails { "203.0.113.9".to_owned() } else { format!("{subnet}.1") }}],
             },
         });
         if let Some(plugin) = plugin(kind) {

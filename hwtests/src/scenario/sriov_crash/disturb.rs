@@ -10,7 +10,7 @@ impl Seat {
     pub(super) fn prepare(&mut self, eyes: &Eyes) -> Result<()> {
         let cell = self.cell.clone();
         let interface = self.interface(eyes);
-        mischief::set(&cell, &mischief::rules(&cell, &interface))?;
+        mischief::set(&cell, &mischief::rules(&cell, &self.device, &interface))?;
         match cell.situation {
             Situation::Pinned => {
                 let (pf, index) = eyes.pf_of(&self.device)?;
@@ -74,10 +74,10 @@ impl Seat {
             ip(&format!(
                 "link set dev {pf} vf {index} mac 00:00:00:00:00:00"
             ))?;
-            ip(&format!(
-                "link set dev {interface} address {}",
-                eyes.address(&self.device)?
-            ))?;
+            // The PF learns the VF's address when it changes.
+            for address in ["02:ad:00:00:01:00", &eyes.address(&self.device)?] {
+                ip(&format!("link set dev {interface} address {address}"))?;
+            }
         } else {
             ip(&format!("link set dev {interface} down"))?;
             ip(&format!(

@@ -22,11 +22,11 @@ use crate::guest::{
 
 /// Where CNI plugins keep state; all of it is on the disk that survives a boot.
 const STATE: &str = "/var/lib/cni";
-/// What is compared of a VF's interface.
-const PROPERTIES: [&str; 10] = [
+/// What is compared of a VF's interface. Its permanent address is not: igbvf takes whatever address the PF sets for
+/// that, and nobody can set it.
+const PROPERTIES: [&str; 9] = [
     "ifname",
     "address",
-    "permaddr",
     "mtu",
     "txqlen",
     "flags",
@@ -147,7 +147,7 @@ impl Eyes {
         let asked = Asked::of(cell, pod);
         if kind.is_vf() {
             let settings = &self.now(device)?["settings"];
-            let (vlan, mac) = (&settings["vlan_list"][0], &settings["mac"]);
+            let (vlan, mac) = (&settings["vlan_list"][0], &settings["address"]);
             let wanted = json!([
                 asked.vlan,
                 asked.qos,

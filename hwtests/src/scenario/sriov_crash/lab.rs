@@ -10,7 +10,7 @@ use std::{
     thread,
 };
 
-use anyhow::{Context, Result};
+use anyhow::{Context, Result, ensure};
 
 use super::{
     cell::{Act, Cell, Kind, Verb},
@@ -120,7 +120,7 @@ impl Lab {
                 return Ok(false);
             }
             let failed = recover(&mut shipped())
-                .and_then(|answer| answer.success())
+                .and_then(|answer| is_complete(&answer))
                 .err();
             for seat in batch
                 .iter_mut()
@@ -187,6 +187,18 @@ impl Lab {
             .context("open the log")?;
         file.write_all(text.as_bytes()).context("write the log")
     }
+}
+
+/// `recover` tells a line per record, and by its code whether anything is left undone.
+fn is_complete(answer: &Answer) -> Result<()> {
+    ensure!(
+        answer.status.success(),
+        "{}: {} {}",
+        answer.status,
+        answer.stdout.trim(),
+        answer.stderr.trim()
+    );
+    Ok(())
 }
 
 fn shipped() -> Command {

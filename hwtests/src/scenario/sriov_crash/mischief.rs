@@ -26,6 +26,7 @@ ADD)
   answer=$(echo "$config" | "$here/host-local") || { echo "$answer"; exit 1; }
   has altname && ip -n "$CNI_CONTAINERID" link property add dev "$CNI_IFNAME" altname "$CNI_IFNAME-too" >&2
   has takename && ip link add "$(sed -n 's/^takename //p' "$rules")" type dummy >&2
+  has noted && printf %s "$CNI_NETNS" >"/var/lib/cni/sriov/pci/$(sed -n 's/^noted //p' "$rules")"
   has noips && answer='{"cniVersion":"1.0.0"}'
   echo "$answer" ;;
 DEL)
@@ -47,7 +48,7 @@ pub fn install() -> Result<()> {
 
 /// Whether a cell needs it.
 pub fn is_needed(cell: &Cell) -> bool {
-    !rules(cell, "").is_empty() || cell.situation == Situation::IpamDown
+    !rules(cell, "", "").is_empty() || cell.situation == Situation::IpamDown
 }
 
 /// Sets what it does for a cell's network; nothing removes the file.
@@ -64,7 +65,7 @@ pub fn set(cell: &Cell, rules: &[String]) -> Result<()> {
 }
 
 /// What it does while ADD of the cell's first pod runs. `interface` is the VF's name on the host.
-pub fn rules(cell: &Cell, interface: &str) -> Vec<String> {
+pub fn rules(cell: &Cell, device: &str, interface: &str) -> Vec<String> {
     if cell.row.verb != Verb::RollBack {
         return Vec::new();
     }
@@ -73,6 +74,7 @@ pub fn rules(cell: &Cell, interface: &str) -> Vec<String> {
         Situation::Named => rules.push("altname".to_owned()),
         Situation::NameTaken => rules.push(format!("takename {interface}")),
         Situation::IpamDown => rules.push("faildel".to_owned()),
+        Situation::Noted => rules.push(format!("noted {device}")),
         _ => {}
     }
     // A userspace VF has no route that could be refused.

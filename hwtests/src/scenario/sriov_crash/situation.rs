@@ -28,6 +28,8 @@ pub enum Situation {
     NameTaken,
     /// The IPAM plugin cannot release for a while.
     IpamDown,
+    /// The Go plugin's file of the VF is written while ADD is at work.
+    Noted,
 }
 
 /// How a row's command comes to its point.
@@ -65,6 +67,7 @@ pub fn of(row: &Row) -> Result<Situation, &'static str> {
             );
         }
         ("restore", _) if verb == V::RollBack => S::Refused,
+        ("remove-go-owner", _) if verb == V::RollBack => S::Noted,
         ("drop-alt-names" | "restore", _) => S::Lost,
         ("to-host", _) if verb == V::Heal => S::Again,
         ("to-host", _) if verb == V::Recover => S::Carried,

@@ -1,6 +1,7 @@
 //! Waiting for a call's end, but not for ever: a call that hangs is red, with what it was waiting for.
 
 use std::{
+    fmt::Write as _,
     fs,
     path::Path,
     process::Child,
@@ -62,7 +63,7 @@ fn tasks(id: u32) -> String {
     {
         let task = task.path();
         let [name, call, stack] = ["comm", "syscall", "stack"].map(|file| read(&task.join(file)));
-        told += &format!("{id} {name}: call {call} at {stack}; ");
+        let _ = write!(told, "{id} {name}: call {call} at {stack}; ");
         for child in read(&task.join("children"))
             .split_whitespace()
             .filter_map(|id| id.parse().ok())
