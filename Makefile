@@ -38,6 +38,9 @@ crash-matrix: build ## sriov killed at every point on real VFs: the whole matrix
 bench-sriov: build ## what ADD and DEL of sriov cost, beside bare netlink and the Go program in PEER_BIN
 	$(HWTESTS) demo --story bench-sriov
 
+bench-sriovdp: prepare ## a node of 1024 VFs in 50 pools: scan, start, update, memory; beside the Go program in PEER_BIN
+	cargo bench --locked --quiet -p sriovdp --bench sriovdp
+
 test-long: check unit build deny ## all of it, and what does not fit into CI's time
 	$(HWTESTS) test --long
 	cargo test --locked --workspace --doc --quiet
@@ -47,4 +50,4 @@ deny: ## licenses, sources and doubled dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
-.PHONY: help prepare build demo check unit lab test crash-matrix bench-sriov test-long deny
+.PHONY: help prepare build demo check unit lab test crash-matrix bench-sriov bench-sriovdp test-long deny
