@@ -15,7 +15,7 @@ use crate::{
     fallback::Side,
     inventory::Listing,
     node::{DeviceId, Function, Node},
-    plan::{Plan, PoolPlan, Verdict},
+    plan::{self, Plan, PoolPlan, Verdict},
     table,
 };
 
@@ -30,6 +30,8 @@ pub struct Explained {
     pub unhealthy: Vec<Unhealthy>,
     /// What could not be read.
     pub left_out: Vec<String>,
+    /// What works and may surprise.
+    pub warnings: Vec<String>,
     /// What of the configuration is not used, and why.
     pub rejected: Vec<String>,
 }
@@ -166,6 +168,7 @@ pub fn explain(facts: Facts<'_>, plan: &Plan, name: Namer<'_>) -> Explained {
         devices: plan.verdicts.iter().filter_map(line).collect(),
         unhealthy: Vec::new(),
         left_out: node.skipped.clone(),
+        warnings: plan::warnings(&loaded.config, node, plan),
         rejected: rejected.chain(provision).collect(),
     }
 }
@@ -239,10 +242,12 @@ impl Explained {
             } = unhealthy;
             format!("unhealthy: {id} of {resource}: {why}")
         });
+        let warnings = self.warnings.iter().map(|line| format!("warning: {line}"));
         let left_out = self.left_out.iter().map(|line| format!("left out: {line}"));
         for line in notes
             .chain(unhealthy)
             .chain(left_out)
+            .chain(warnings)
             .chain(self.rejected.iter().cloned())
         {
             text.push_str(&line);

@@ -6,10 +6,12 @@
 mod refusal;
 #[cfg(test)]
 mod tests;
+mod warnings;
 
 use std::{collections::BTreeMap, fmt, sync::Arc};
 
 pub use refusal::Refusal;
+pub use warnings::warnings;
 
 use crate::{
     config::{Config, Pool, ResourceName, VdpaType, VfioNodes},

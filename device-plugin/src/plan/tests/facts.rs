@@ -130,6 +130,48 @@ fn l15_of_two_pools_with_the_same_selectors_the_first_has_all() {
 }
 
 #[test]
+fn l15_an_object_or_pool_that_gets_nothing_because_of_an_earlier_one_is_told() {
+    let told = |pools: &[&str]| {
+        let (config, node) = (config(pools), f1());
+        warnings(&config, &node, &plan(&config, &node))
+    };
+    assert_eq!(
+        told(&[
+            r#""selectors":[{"vendors":["8086"]},{"devices":["154c"]},{"drivers":["no-such"]}]"#,
+            r#""selectors":{"drivers":["iavf"]}"#,
+            r#""selectors":{}"#,
+        ]),
+        [
+            "example.com/p0: selector object 2 gets nothing: an earlier one takes each of the 3 devices that it matches",
+            "example.com/p1: selector object 1 gets nothing: an earlier one takes each of the 2 devices that it matches",
+        ]
+    );
+    assert!(told(&[r#""selectors":[{"drivers":["iavf"]},{"vendors":["8086"]}]"#]).is_empty());
+}
+
+#[test]
+fn a_nic_that_is_given_away_whole_and_in_parts_is_told() {
+    let fake = FakeSysfs::parse(
+        "pci 0000:af:00.0{15b3:1017, 0200, drv=mlx5_core, net=[pf1]}
+         aux mlx5_core.sf.1{on=0000:af:00.0, sfnum=1}
+         aux mlx5_core.sf.2{on=0000:af:00.0, sfnum=2}",
+    );
+    let node = scan(&fake.sysfs(), &f1_network()).unwrap();
+    let parts = r#""deviceType":"auxNetDevice","selectors":{"auxTypes":["sf"]}"#;
+    let told = |pools: &[&str]| {
+        let config = config(pools);
+        warnings(&config, &node, &plan(&config, &node))
+    };
+    assert_eq!(
+        told(&[r#""selectors":{}"#, parts]),
+        [
+            "0000:af:00.0 is a device of example.com/p0 while its sub-functions are devices of example.com/p1: two pods may get one NIC"
+        ]
+    );
+    assert!(told(&[parts]).is_empty());
+}
+
+#[test]
 fn l16_the_flags_of_a_device_are_those_of_the_first_match() {
     let (with, without) = (
         r#"{"vendors":["8086"],"needVhostNet":true}"#,
