@@ -94,6 +94,18 @@ impl Reporter {
         })
     }
 
+    /// A second writer of the same report, for lines within a step. What it counts is its own.
+    ///
+    /// # Errors
+    /// When the file cannot be shared.
+    pub fn inside(&self) -> Result<Self> {
+        Ok(Self {
+            file: self.file.try_clone().context("share the report")?,
+            failed: 0,
+            boots: false,
+        })
+    }
+
     /// Writes one line.
     ///
     /// # Errors

@@ -128,6 +128,9 @@ impl Service {
     /// # Errors
     /// When it is still there afterwards, with the end of its log.
     pub async fn terminate(&mut self, limit: Duration) -> Result<ExitStatus> {
+        if let Some(status) = self.child.try_wait().context("look at a service")? {
+            return Ok(status);
+        }
         let pid = i32::try_from(self.child.id()).context("a process id")?;
         kill(Pid::from_raw(pid), Signal::SIGTERM)
             .with_context(|| format!("terminate {}", self.name))?;

@@ -3,9 +3,11 @@
 
 mod cdi;
 mod changes;
+mod fallback;
 mod held;
 mod host_nic;
 mod offers;
+mod preferred;
 mod provision;
 mod restarts;
 mod stage;
@@ -45,19 +47,35 @@ pub async fn play(node: &mut Node, options: &Options, report: &mut Reporter) -> 
             }
         };
     }
+    let brief = stage.node.cluster.is_real() && !options.long;
     step!("VF count", changes::vf_count(stage));
-    step!("driver rebind", changes::driver_rebind(stage));
-    step!("ConfigMap edit", changes::config_edit(stage));
-    step!("held VF removed", held::removed_and_created_again(stage));
-    step!("default route", host_nic::never_advertised(stage));
-    let times = if options.long { 20 } else { 5 };
+    step!("preferred allocation", preferred::by_policy(stage));
+    let times = match (options.long, brief) {
+        (true, _) => 20,
+        (false, false) => 5,
+        (false, true) => 1,
+    };
     step!("kubelet restarts", restarts::of_the_kubelet(stage, times));
     step!("two generations", restarts::two_generations(stage));
+    if brief {
+        // The rest depends on the kubelet no more than on its stand-in.
+        return Ok(());
+    }
+    step!("driver rebind", changes::driver_rebind(stage));
+    step!("ConfigMap edit", changes::config_edit(stage));
+    let cables = &mut report.inside()?;
+    step!("PF carrier", changes::carrier(stage, cables));
+    step!("held VF removed", held::removed_and_created_again(stage));
+    step!("default route", host_nic::never_advertised(stage));
     step!("no privilege", unprivileged::serves(stage));
     step!("CDI", cdi::in_containerd(stage));
+    step!("software fallback", fallback::end_to_end(stage));
     step!("provision", provision::from_zero(stage));
     step!("provision refused", provision::refusals(stage));
-    provision::ask_for_a_reboot(report)
+    if provision::is_kept() {
+        provision::ask_for_a_reboot(report)?;
+    }
+    Ok(())
 }
 
 /// Whether the disk holds what a reboot must bring again.

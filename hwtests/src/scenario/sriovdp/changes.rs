@@ -180,7 +180,7 @@ pub(super) async fn config_edit(stage: &mut Stage<'_>) -> Result<String> {
 
 /// Waits until the device plugin's log names a place; returns what it says of it.
 async fn wait_log(stage: &Stage<'_>, place: &str) -> Result<String> {
-    for _ in 0..100 {
+    for _ in 0..600 {
         let log = stage.node.sriovdp.log()?;
         if let Some(found) = log.lines().rev().find(|line| line.contains(place)) {
             let at = found.find("ERROR").unwrap_or_default();

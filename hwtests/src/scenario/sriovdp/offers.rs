@@ -19,7 +19,7 @@ use crate::guest::{
 pub(super) type Offers = BTreeMap<String, BTreeSet<String>>;
 
 /// Far more than a change takes; a step that waits longer does not hold.
-const LIMIT: Duration = Duration::from_secs(20);
+const LIMIT: Duration = Duration::from_mins(1);
 /// The kubelet answers PodResources 100 times a second, and others ask, too.
 const LOOK: Duration = Duration::from_millis(25);
 
@@ -47,7 +47,7 @@ pub(super) async fn now() -> Result<Offers> {
 /// Waits until the resource consists of exactly these healthy devices. Returns how long it took.
 ///
 /// # Errors
-/// After 20 s, with what the kubelet offers instead.
+/// After a minute, with what the kubelet offers instead.
 pub(super) async fn wait<S: AsRef<str>>(
     resource: &str,
     ids: impl IntoIterator<Item = S>,
@@ -62,7 +62,7 @@ pub(super) async fn wait<S: AsRef<str>>(
 /// Waits until a condition holds. Returns how long it took.
 ///
 /// # Errors
-/// After 20 s, with what the kubelet offers instead.
+/// After a minute, with what the kubelet offers instead.
 pub(super) async fn until(what: &str, holds: impl Fn(&Offers) -> bool) -> Result<Duration> {
     let started = Instant::now();
     loop {

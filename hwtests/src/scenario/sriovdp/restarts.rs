@@ -64,7 +64,7 @@ pub(super) async fn two_generations(stage: &mut Stage<'_>) -> Result<String> {
 
 /// Waits until the kubelet follows all three pools of this generation.
 async fn follows(service: &crate::guest::service::Service) -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(30);
+    let deadline = Instant::now() + Duration::from_mins(1);
     loop {
         let log = service.log()?;
         let followed = log

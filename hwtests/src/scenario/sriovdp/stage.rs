@@ -21,10 +21,23 @@ use crate::{
 
 /// Where the ConfigMap is mounted.
 const CONFIG_MAP: &str = "/run/pools";
+/// All pods of the story.
+const PODS: [&str; 10] = [
+    "held",
+    "several",
+    "after-restarts",
+    "after-overlap",
+    "after-rollback",
+    "sriovdp",
+    "user",
+    "dpdk",
+    "software",
+    "hardware",
+];
 /// Time for the end of the device plugin: far more than it needs.
 const STOP: Duration = Duration::from_secs(10);
-/// No scan without an event: a day.
-const NO_RECONCILE: [&str; 2] = ["--reconcile-seconds", "86400"];
+/// No scan without an event.
+const NO_RECONCILE: [&str; 2] = ["--reconcile-seconds", "0"];
 
 /// The node, with a device plugin of this story instead of the node's own.
 pub(super) struct Stage<'a> {
@@ -131,6 +144,12 @@ impl<'a> Stage<'a> {
     /// # Errors
     /// When the pools do not come back.
     pub(super) async fn reset(&mut self) -> Result<()> {
+        let client = &self.node.cluster.client;
+        for pod in PODS {
+            if client.pod(pod).await?.is_some() {
+                client.delete_pod(pod, Duration::from_mins(1)).await?;
+            }
+        }
         self.configure(&self.pools())?;
         self.restart(&[]).await?;
         self.wait_all().await?;

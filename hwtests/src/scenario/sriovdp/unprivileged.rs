@@ -155,7 +155,7 @@ fn manifest() -> Value {
                 "name": "sriovdp",
                 "image": "lab.local/busybox:1",
                 "imagePullPolicy": "Never",
-                "command": ["/exchange/bin/sriovdp", "--config-file", config, "--reconcile-seconds", "86400"],
+                "command": ["/exchange/bin/sriovdp", "--config-file", config, "--reconcile-seconds", "0"],
                 "securityContext": {
                     "runAsUser": 0,
                     "readOnlyRootFilesystem": true,
