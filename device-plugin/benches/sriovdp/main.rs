@@ -15,11 +15,7 @@
     reason = "boundary: starts programs, makes files, prints figures"
 )]
 
-#[expect(
-    dead_code,
-    unreachable_pub,
-    reason = "made for the tests beside, which use all of it"
-)]
+#[expect(dead_code, reason = "made for the tests beside, which use all of it")]
 #[path = "../../tests/kubelet/fake.rs"]
 mod fake;
 mod node;
@@ -51,7 +47,7 @@ fn main() {
         node::PFS,
         node::POOLS
     );
-    let scan = node.scan();
+    let scan = node::Node::scan_time();
     println!(
         "scan, plan and lists, in this process: {}",
         milliseconds(scan)
@@ -107,7 +103,7 @@ fn show(name: &str, figures: &Figures) {
             milliseconds(update)
         ),
         None => {
-            println!("  edit of the configuration to the new list: never, it must be restarted")
+            println!("  edit of the configuration to the new list: never, it must be restarted");
         }
     }
 }

@@ -49,9 +49,9 @@ impl Node {
                 .create_link(&format!("pf{pf}"), NewLink::Bridge)
                 .unwrap();
         }
-        let directory = tempfile::tempdir().unwrap();
+        let root = fake.root().to_str().unwrap().to_owned();
         let node = Self {
-            directory,
+            directory: tempfile::tempdir().unwrap(),
             _fake: fake,
         };
         node.configure(&config(20));
@@ -61,7 +61,7 @@ impl Node {
             mount(&["-t", "tmpfs", "tmpfs", covered]);
         }
         fs::create_dir_all("/var/lib/kubelet").unwrap();
-        mount(&["--bind", node._fake.root().to_str().unwrap(), "/sys"]);
+        mount(&["--bind", &root, "/sys"]);
         node
     }
 
@@ -87,8 +87,8 @@ impl Node {
         fs::rename(next, self.config()).unwrap();
     }
 
-    /// Time of one scan with all that is decided from it, the median of some.
-    pub(crate) fn scan(&self) -> Duration {
+    /// Time of one scan of /sys with all that is decided from it, the median of some.
+    pub(crate) fn scan_time() -> Duration {
         let defaults = Defaults {
             prefix: "intel.com".to_owned(),
             socket_directory: "/var/lib/kubelet/plugins_registry".into(),

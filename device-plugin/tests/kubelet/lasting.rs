@@ -111,3 +111,29 @@ async fn a_kubelet_that_just_started_and_knows_no_pod_yet_sets_nothing_free() {
     let unhealthy = format!("{}!", VF[1]);
     pool.until_shows(&[VF[0], &unhealthy]).await;
 }
+
+#[tokio::test]
+async fn g10_a_pf_that_is_renamed_takes_its_vfs_to_the_pool_that_has_its_new_name() {
+    let mut node = Node::new(
+        false,
+        r#"{"resourceList":[{"resourceName":"new","selectors":{"pfNames":["uplink"]}},
+            {"resourceName":"old","selectors":{"pfNames":["pf0"]}}]}"#,
+    );
+    node.kubelet.start(0);
+    node.start();
+    let mut pools = Vec::new();
+    for _ in 0..2 {
+        let request = node.kubelet.registration().await;
+        let pool = node.kubelet.follow(&request).await;
+        pools.push((request.resource_name, pool));
+    }
+    pools.sort_by(|one, two| one.0.cmp(&two.0));
+    pools[0].1.until_shows(&[]).await;
+    pools[1].1.until_shows(&VF[..2]).await;
+    let interfaces = "bus/pci/devices/0000:01:00.0/net";
+    node.fake.remove(format!("{interfaces}/pf0"));
+    node.fake.directory(format!("{interfaces}/uplink"));
+    node.topics.devices.announce();
+    pools[0].1.until_shows(&VF[..2]).await;
+    pools[1].1.until_shows(&[]).await;
+}
