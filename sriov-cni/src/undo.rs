@@ -238,7 +238,11 @@ fn attributes(record: &Record, observed: &Observed, progress: Progress) -> Vec<V
 }
 
 /// What an attribute was. Where the driver did not tell: the value that gives the VF the least rights.
-fn original(attribute: &VfAttribute, before: &VfState, now: &VfState) -> Option<VfAttribute> {
+pub(crate) fn original(
+    attribute: &VfAttribute,
+    before: &VfState,
+    now: &VfState,
+) -> Option<VfAttribute> {
     Some(match attribute {
         VfAttribute::Vlan(_) => VfAttribute::Vlan(before.vlan),
         VfAttribute::Rate(_) => VfAttribute::Rate(before.rate),

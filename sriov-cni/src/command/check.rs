@@ -18,8 +18,8 @@ use crate::config::{self, Config, RawConfig};
 use crate::error::{Error, Result};
 use crate::node::{Node, Place};
 use crate::observe;
-use crate::plan;
 use crate::site::Site;
+use crate::{plan, undo};
 
 /// Compares; the first difference is the error.
 pub fn check(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> {
@@ -51,9 +51,10 @@ pub fn check(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> 
         for attribute in plan::asked(&config, &state) {
             // Chained plugins may have changed the VF's address since; its interface is compared below.
             if !matches!(attribute, VfAttribute::Mac(_)) && attribute.holds(&state) == Some(false) {
+                let told = undo::original(&attribute, &state, &state);
                 return Err(differs(
                     format!("vf {} of {}", function.index, function.pf),
-                    "another".to_owned(),
+                    told.map_or_else(String::new, |told| told.to_string()),
                     attribute.to_string(),
                 ));
             }

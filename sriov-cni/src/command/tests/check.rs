@@ -71,7 +71,7 @@ fn every_difference_is_named() {
                 let vlan = VfAttribute::Vlan(host::netlink::vf::Vlan::default());
                 world.machine.control.set_vf(&pf, INDEX, &[vlan]).unwrap();
             },
-            "vf 1 of ens1f0 (0000:3b:00.0) is another, expected VLAN 100 QoS 0 802.1q",
+            "vf 1 of ens1f0 (0000:3b:00.0) is VLAN 0 QoS 0 802.1q, expected VLAN 100 QoS 0 802.1q",
         ),
         (
             |world| {
