@@ -193,45 +193,44 @@ fn batch(words: &[&str], lines: &str) -> Result<()> {
 }
 
 fn table(rows: &[Row]) -> String {
-    let mut text = format!(
-        "{:<18} {:>8} {:>8} {:>7} {:>8}  {:>13} {:>13}\n",
+    let mut lines = vec![format!(
+        "{:<18} {:>8} {:>8} {:>7} {:>8}  {:>13} {:>13}",
         "", "wall ms", "CPU ms", "calls", "peak kB", "wall to bare", "CPU to bare"
-    );
+    )];
+    let find = |name: &str, command: &str| {
+        let name = format!("{name} {command}");
+        rows.iter().find(move |row| row.name == name)
+    };
     for row in rows {
         let (_, command) = row.name.rsplit_once(' ').unwrap_or_default();
-        let bare = rows
-            .iter()
-            .find(|other| other.name == format!("bare {command}"));
-        let number = |value: Option<u64>| value.map_or("-".to_owned(), |value| value.to_string());
-        let ratio = |ours: f64, theirs: Option<f64>| {
-            theirs.map_or("-".to_owned(), |theirs| format!("{:.2}", ours / theirs))
+        let bare = find("bare", command);
+        let number =
+            |value: Option<u64>| value.map_or_else(|| "-".to_owned(), |value| value.to_string());
+        let to_bare = |ours: f64, theirs: Option<f64>| {
+            theirs.map_or_else(|| "-".to_owned(), |theirs| format!("{:.2}", ours / theirs))
         };
-        text += &format!(
-            "{:<18} {:>8.1} {:>8.1} {:>7} {:>8}  {:>13} {:>13}\n",
+        lines.push(format!(
+            "{:<18} {:>8.1} {:>8.1} {:>7} {:>8}  {:>13} {:>13}",
             row.name,
             row.wall_ms,
             row.cpu_ms,
             number(row.calls),
             number(row.peak_kb),
-            ratio(row.wall_ms, bare.map(|bare| bare.wall_ms)),
-            ratio(row.cpu_ms, bare.map(|bare| bare.cpu_ms)),
-        );
+            to_bare(row.wall_ms, bare.map(|bare| bare.wall_ms)),
+            to_bare(row.cpu_ms, bare.map(|bare| bare.cpu_ms)),
+        ));
     }
     for command in ["ADD", "DEL"] {
-        let find = |name: &str| {
-            rows.iter()
-                .find(|row| row.name == format!("{name} {command}"))
-        };
-        if let (Some(ours), Some(go)) = (find("sriov"), find("Go sriov")) {
-            text += &format!(
-                "{command}: Go takes {:.1} times the wall time, {:.1} times the CPU, {:.1} times the system calls of ours\n",
+        if let (Some(ours), Some(go)) = (find("sriov", command), find("Go sriov", command)) {
+            lines.push(format!(
+                "{command}: Go takes {:.1} times the wall time, {:.1} times the CPU, {:.1} times the system calls of ours",
                 go.wall_ms / ours.wall_ms,
                 go.cpu_ms / ours.cpu_ms,
                 ratio(go.calls, ours.calls),
-            );
+            ));
         }
     }
-    text
+    lines.join("\n")
 }
 
 #[expect(clippy::cast_precision_loss, reason = "counts of system calls")]

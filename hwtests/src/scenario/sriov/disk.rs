@@ -25,8 +25,11 @@ pub const ALL: &[Scenario] = &[
     ("read-only state", read_only),
 ];
 
+/// A damage: its name, and what it makes of a record.
+type Damage = (&'static str, fn(&str) -> String);
+
 /// Damages, each done to the bytes of a record.
-const DAMAGES: [(&str, fn(&str) -> String); 6] = [
+const DAMAGES: [Damage; 6] = [
     ("empty", |_| String::new()),
     ("cut in half", |text| text[..text.len() / 2].to_owned()),
     ("{}", |_| "{}".to_owned()),
@@ -62,11 +65,7 @@ fn damaged_cache(rig: &Rig<'_>) -> Result<String> {
     each_damage(rig, &DAMAGES[..5], cache_of)
 }
 
-fn each_damage(
-    rig: &Rig<'_>,
-    damages: &[(&str, fn(&str) -> String)],
-    file: fn(&Sandbox) -> PathBuf,
-) -> Result<String> {
+fn each_damage(rig: &Rig<'_>, damages: &[Damage], file: fn(&Sandbox) -> PathBuf) -> Result<String> {
     let vf = rig.vf(0);
     let before = rig.see()?;
     let keys = everything("02:00:00:00:07:01");
@@ -130,7 +129,7 @@ impl SmallDisk {
             .context("leave room on the disk")
     }
 
-    fn read_only(&self, on: bool) -> Result<()> {
+    fn read_only(on: bool) -> Result<()> {
         let option = if on { "remount,ro" } else { "remount,rw" };
         run("mount", ["-o", option, STATE]).map(drop)
     }
@@ -202,9 +201,9 @@ fn read_only(rig: &Rig<'_>) -> Result<String> {
     let vf = rig.vf(3);
     let keys = everything("02:00:00:00:07:03");
     let before = rig.see()?;
-    let disk = SmallDisk::mount()?;
+    let _disk = SmallDisk::mount()?;
     let pod = Sandbox::create("read-only")?;
-    disk.read_only(true)?;
+    SmallDisk::read_only(true)?;
     let refusal = rig.refused(&pod, &vf, &keys)?;
     ensure!(
         refusal.code == 5 && refusal.text.contains("read-only file system"),
@@ -212,15 +211,15 @@ fn read_only(rig: &Rig<'_>) -> Result<String> {
     );
     only_vfs(rig, &before)?;
     let status = status(rig)?;
-    disk.read_only(false)?;
+    SmallDisk::read_only(false)?;
     rig.add(&pod, &vf, &keys)?;
-    disk.read_only(true)?;
+    SmallDisk::read_only(true)?;
     let answer = rig
         .sriov
         .call("DEL", &pod, NET1, &Rig::config(&vf, &keys))?;
     let held = answer.refusal()?;
     ensure!(held.code == 5, "DEL on a read-only disk: {held:?}");
-    disk.read_only(false)?;
+    SmallDisk::read_only(false)?;
     ensure!(
         is_recorded(&format!("ledger/{}@{NET1}", pod.id)),
         "DEL failed and forgot the record"

@@ -109,14 +109,15 @@ fn refused(rig: &Rig<'_>) -> Result<String> {
         .map(|keys| keys.remove("deviceID"));
     let no_master = config("macvlan", "not-there", "bridge", 0);
     let bridge = config("bridge", "ens5", "bridge", 0);
-    for (what, asked) in [
-        ("no fallback", &without),
-        ("no resource request", &forgotten),
-        ("no such master", &no_master),
-        ("another type", &bridge),
+    for (asked, said) in [
+        (&without, "no fallback configured"),
+        (&forgotten, "VF pci addr is required"),
+        (&no_master, "fallback macvlan"),
+        (&bridge, "\"bridge\""),
     ] {
-        let refusal = refusal(&rig.sriov, &pod, asked)?;
-        rows.push(format!("{what}: {} {}", refusal.0, refusal.1.trim()));
+        let (code, text) = refusal(&rig.sriov, &pod, asked)?;
+        ensure!(text.contains(said), "{said} is not said: {code} {text}");
+        rows.push(format!("{code} {}", text.trim()));
         rig.sriov.call("DEL", &pod, NET1, asked)?.success()?;
         no_links(&pod)?;
     }

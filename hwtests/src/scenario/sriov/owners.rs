@@ -27,7 +27,7 @@ fn late_del(rig: &Rig<'_>) -> Result<String> {
     old.lose_netns()?;
     come_back(&vf.address)?;
     let new = Sandbox::create("new")?;
-    new_owner_keeps_its_vf(rig, &old, &new)
+    add_and_late_del(rig, &old, &new, &new)
 }
 
 fn late_del_of_same_path(rig: &Rig<'_>) -> Result<String> {
@@ -37,17 +37,12 @@ fn late_del_of_same_path(rig: &Rig<'_>) -> Result<String> {
     rig.add(&old, &vf, &everything("02:00:00:00:05:02"))?;
     old.lose_netns()?;
     come_back(&vf.address)?;
-    let mut new = again_with_inode("same", inode)?;
-    new.id = "same-path".to_owned();
-    let inside = Sandbox {
-        id: "same".to_owned(),
-        ..new.clone()
+    let inside = again_with_inode("same", inode)?;
+    let new = Sandbox {
+        id: "same-path".to_owned(),
+        ..inside.clone()
     };
     add_and_late_del(rig, &old, &new, &inside)
-}
-
-fn new_owner_keeps_its_vf(rig: &Rig<'_>, old: &Sandbox, new: &Sandbox) -> Result<String> {
-    add_and_late_del(rig, old, new, new)
 }
 
 /// `inside` names the new owner's namespace for `ip`.

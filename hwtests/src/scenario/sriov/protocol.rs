@@ -13,6 +13,14 @@ use crate::guest::{cni::Sandbox, shell::ip};
 /// All scenarios of this file.
 pub const ALL: &[Scenario] = &[("CHECK", check), ("STATUS", status), ("GC", gc)];
 
+/// What is changed, who runs the words, the words that change it and those that change it back.
+type Change<'a> = (
+    &'a str,
+    &'a dyn Fn(&str) -> Result<String>,
+    &'a str,
+    &'a str,
+);
+
 fn check(rig: &Rig<'_>) -> Result<String> {
     let vf = rig.vf(0);
     let mut keys = everything("02:00:00:00:0a:01");
@@ -28,7 +36,7 @@ fn check(rig: &Rig<'_>) -> Result<String> {
     };
     ask()?.success()?;
     let pf = &vf.pf;
-    let changes: [(&str, &dyn Fn(&str) -> Result<String>, &str, &str); 5] = [
+    let changes: [Change<'_>; 5] = [
         (
             "VLAN",
             &ip,

@@ -166,16 +166,16 @@ fn worker_rounds(
 
 /// Waits for the kernel to be done with namespaces that died, then reads the gauges.
 fn quiet() -> Result<Gauges> {
-    let mut last = read()?;
-    for _ in 0..40 {
-        sleep(Duration::from_millis(500));
-        let now = read()?;
-        if now.memory_kb.abs_diff(last.memory_kb) < 512 && now.links == last.links {
-            return Ok(now);
+    let mut last = 0;
+    for _ in 0..60 {
+        let now = memory_kb()?;
+        if now.abs_diff(last) < 512 {
+            break;
         }
         last = now;
+        sleep(Duration::from_millis(250));
     }
-    Ok(last)
+    read()
 }
 
 /// Reads the gauges until nothing that is counted is more than before.
@@ -212,8 +212,34 @@ fn settle(before: &Gauges) -> Result<Gauges> {
     }
 }
 
-fn read() -> Result<Gauges> {
+fn text(path: &str) -> Result<String> {
+    fs::read_to_string(path).with_context(|| format!("read {path}"))
+}
+
+/// Memory that is in use and no cache.
+fn memory_kb() -> Result<u64> {
     fs::write("/proc/sys/vm/drop_caches", "3").context("drop caches")?;
+    let meminfo = text("/proc/meminfo")?;
+    let field = |name: &str| -> Option<u64> {
+        let line = meminfo.lines().find_map(|line| line.strip_prefix(name))?;
+        line.split_whitespace().next()?.parse().ok()
+    };
+    let used = field("MemTotal:").zip(field("MemFree:"));
+    used.map(|(total, free)| total.saturating_sub(free))
+        .context("read the memory in use")
+}
+
+/// Programs that run; udev's workers come and go.
+fn processes() -> Result<usize> {
+    let entries = fs::read_dir("/proc").context("list processes")?;
+    let ids = entries.filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok());
+    Ok(ids
+        .filter_map(|id| fs::read_to_string(format!("/proc/{id}/cmdline")).ok())
+        .filter(|line| !line.is_empty() && !line.contains("udev"))
+        .count())
+}
+
+fn read() -> Result<Gauges> {
     let mut files = 0;
     for folder in [
         "/var/lib/cni",
@@ -224,20 +250,6 @@ fn read() -> Result<Gauges> {
     ] {
         files += count_files(Path::new(folder))?;
     }
-    let text = |path: &str| fs::read_to_string(path).with_context(|| format!("read {path}"));
-    let meminfo = text("/proc/meminfo")?;
-    let field = |name: &str| -> u64 {
-        meminfo
-            .lines()
-            .find_map(|line| {
-                line.strip_prefix(name)?
-                    .split_whitespace()
-                    .next()?
-                    .parse()
-                    .ok()
-            })
-            .unwrap_or(0)
-    };
     let list =
         |words: &str| -> Result<usize> { Ok(ip_json(words)?.as_array().map_or(0, Vec::len)) };
     Ok(Gauges {
@@ -247,16 +259,12 @@ fn read() -> Result<Gauges> {
             .next()
             .and_then(|count| count.parse().ok())
             .context("read the count of descriptors")?,
-        processes: fs::read_dir("/proc")
-            .context("list processes")?
-            .filter_map(|entry| entry.ok()?.file_name().to_str()?.parse::<u32>().ok())
-            .filter(|id| fs::read(format!("/proc/{id}/cmdline")).is_ok_and(|line| !line.is_empty()))
-            .count(),
+        processes: processes()?,
         mounts: text("/proc/mounts")?.lines().count(),
         links: list("link show")?,
         routes: list("route show table all")? + list("-6 route show table all")?,
         neighbours: list("neighbour show")?,
-        memory_kb: field("MemTotal:") - field("MemFree:"),
+        memory_kb: memory_kb()?,
     })
 }
 
