@@ -14,6 +14,8 @@ use crate::config::Fallback;
 use crate::error::{Error, Result};
 use crate::record::SlotRecord;
 
+/// The oldest version whose results tell interfaces.
+const OLDEST: Version = Version::V0_3_1;
 /// The newest version that every release of the reference plugins speaks; it says all that ADD, CHECK and DEL need.
 const NEWEST: Version = Version::V1_0_0;
 
@@ -38,7 +40,7 @@ pub fn config(fallback: &Fallback, network: &Object, version: Version) -> Object
 
 /// The version in which the plugin is spoken to.
 pub fn spoken(version: Version) -> Version {
-    version.min(NEWEST)
+    version.clamp(OLDEST, NEWEST)
 }
 
 /// The configuration with `prevResult`, if there is one, in the version that the configuration has.

@@ -96,6 +96,9 @@ pub trait Node {
         Ok(vfs.into_iter().find(|vf| vf.id == index))
     }
 
+    /// Deletes a software link.
+    fn delete_link(&mut self, place: Place<'_>, index: u32) -> Result<()>;
+
     /// Sets attributes in one message, in their order; the first refusal stops.
     fn set_attributes(&mut self, pf: &Pf, index: u32, attributes: &[VfAttribute]) -> Result<()>;
 

@@ -137,13 +137,33 @@ impl Context<'_> {
         let netns = self.netns_of(record)?;
         let deleted = crash::around(Point::DelegateDel, || self.delegate(record, &netns).del());
         if let Err(error) = deleted {
-            record.phase = Phase::Releasing;
-            self.ledger.enter_slot(record).map_err(Error::State)?;
-            return Err(error);
+            // The reference plugins judge their configuration in DEL, too: without its master none would ever succeed.
+            if self.delete_without_plugin(record, &netns).is_err() {
+                record.phase = Phase::Releasing;
+                self.ledger.enter_slot(record).map_err(Error::State)?;
+                return Err(error);
+            }
+            self.log.warning(&format!(
+                "link and addresses are deleted without the plugin: {}",
+                cni::error::chain(&error)
+            ));
         }
         self.ledger
             .remove(&record.attachment, record.slot)
             .map_err(Error::State)
+    }
+
+    /// What the plugin's DEL consists of: its link, and the addresses.
+    fn delete_without_plugin(&mut self, record: &SlotRecord, netns: &str) -> Result<()> {
+        if !netns.is_empty() {
+            let pod = Place::Pod(Path::new(netns));
+            let link = self.node.link_by_name(pod, &record.attachment.ifname)?;
+            let own = link.filter(|link| link.kind.as_deref() == Some(record.plugin.as_str()));
+            if let Some(link) = own {
+                self.node.delete_link(pod, link.index)?;
+            }
+        }
+        self.deallocate_of_slot(record, netns)
     }
 
     /// Path of the record's namespace; empty if it is gone. A path may lead to another namespace by now, and the plugin

@@ -8,7 +8,7 @@ use cni::result::AddResult;
 use super::Context;
 use crate::crash::{self, Point};
 use crate::error::{Error, Result};
-use crate::record::Record;
+use crate::record::{Record, SlotRecord};
 
 impl Context<'_> {
     /// Asks for addresses; at least one, as upstream has it.
@@ -41,6 +41,31 @@ impl Context<'_> {
             });
         }
         let call = self.call_for(record, ipam.config.as_deref());
+        deallocate(&call, self.site)
+    }
+
+    /// Releases what was allocated for a slot, with the configuration that its plugin was given.
+    pub(super) fn deallocate_of_slot(&self, record: &SlotRecord, netns: &str) -> Result<()> {
+        let mut call = self.call.clone();
+        call.command = Command::Del;
+        call.container_id
+            .clone_from(&record.attachment.container_id);
+        call.ifname.clone_from(&record.attachment.ifname);
+        netns.clone_into(&mut call.netns);
+        call.name.clone_from(&record.network);
+        call.stdin = record.config.as_bytes().to_vec();
+        call.config = Object::parse(&call.stdin)
+            .map_err(|error| cni::Error::from_chain(cni::error::code::DECODE, &error))?;
+        call.path.extend(record.path.iter().cloned());
+        for (name, value) in [
+            ("CNI_COMMAND", Command::Del.as_str()),
+            ("CNI_CONTAINERID", &record.attachment.container_id),
+            ("CNI_IFNAME", &record.attachment.ifname),
+            ("CNI_NETNS", netns),
+            ("CNI_ARGS", &record.args),
+        ] {
+            call.env.set(name, value);
+        }
         deallocate(&call, self.site)
     }
 

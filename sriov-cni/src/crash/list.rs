@@ -122,6 +122,7 @@ fn passed(point: Point, verb: Verb, device: Device) -> Passed {
         Point::RemoveGoOwner if verb == Verb::Rollback => {
             If("the last record cannot be written").when(is_vf)
         }
+        Point::Deallocate if !is_vf => If("the plugin behind the slot fails in DEL").when(!adds),
         Point::Deallocate | Point::RemoveGoCache | Point::RemoveGoOwner => {
             Passed::Always.when(!adds && is_vf)
         }

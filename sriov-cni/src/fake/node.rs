@@ -98,6 +98,15 @@ impl Node for &mut Machine {
             .find(|link| link.name == name || link.alt_names.iter().any(|alt| alt == name)))
     }
 
+    fn delete_link(&mut self, place: Place<'_>, index: u32) -> Result<()> {
+        self.changing(&format!("delete link {index}"))?;
+        if let Place::Pod(path) = place {
+            let pod = self.pods.get_mut(path).unwrap();
+            pod.links.retain(|link| link.index != index);
+        }
+        Ok(())
+    }
+
     fn change(&mut self, place: Place<'_>, index: u32, change: &LinkChange<'_>) -> Result<()> {
         self.changing(&format!("change {}", told(change)))?;
         self.own_link(place, index)?;

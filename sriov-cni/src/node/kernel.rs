@@ -220,6 +220,10 @@ impl Node for Kernel {
         self.netlink(place)?.link_by_name(name)
     }
 
+    fn delete_link(&mut self, place: Place<'_>, index: u32) -> Result<()> {
+        self.netlink(place)?.delete_link(index)
+    }
+
     fn change(&mut self, place: Place<'_>, index: u32, change: &LinkChange<'_>) -> Result<()> {
         self.netlink(place)?.change_link(index, change)
     }

@@ -141,6 +141,10 @@ impl Node for &mut Lab {
         self.kernel.link_by_name(place, name)
     }
 
+    fn delete_link(&mut self, place: Place<'_>, index: u32) -> Result<()> {
+        self.kernel.delete_link(place, index)
+    }
+
     fn change(&mut self, place: Place<'_>, index: u32, change: &LinkChange<'_>) -> Result<()> {
         self.kernel.change(place, index, change)
     }

@@ -4,11 +4,13 @@
     clippy::unwrap_used,
     clippy::disallowed_methods,
     clippy::panic,
+    clippy::print_stderr,
     reason = "test code"
 )]
 
 mod announcements;
 mod disk;
+mod fallback;
 mod interface;
 mod lab;
 mod life;

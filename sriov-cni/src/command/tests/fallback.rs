@@ -1,9 +1,11 @@
 //! Software slots, served by a plugin that notes how it is called.
 
+mod crash;
+mod refusals;
+
 use std::os::unix::fs::PermissionsExt;
 
 use super::*;
-use crate::fake::Crash;
 
 const SLOT: &str = "software-3";
 
@@ -174,14 +176,35 @@ fn a_plugin_that_fails_in_add_is_told_to_delete_and_its_code_and_text_are_kept()
 }
 
 #[test]
-fn a_plugin_that_fails_in_del_keeps_the_record_until_it_succeeds() {
+fn a_slot_that_neither_plugin_gives_back_keeps_its_record_until_one_does() {
     let mut world = world();
     world.add("c1", NETNS, &asked(&json!({}))).unwrap();
     world.delegate(r#"echo '{"code":11,"msg":"busy"}'; exit 1"#);
+    world.ipam("exit 1");
     assert_eq!(world.del("c1", NETNS).unwrap_err().code(), 11);
     assert!(world.leftovers().contains(&"ledger/c1@net1".to_owned()));
     world.delegate(WORKS);
     world.del("c1", NETNS).unwrap();
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[test]
+fn a_plugin_that_refuses_its_own_configuration_in_del_is_done_without() {
+    let mut world = world();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    let pod = world.machine.pods.get_mut(&PathBuf::from(NETNS)).unwrap();
+    let link = |index, name: &str, kind: &str| host::netlink::link::Link {
+        index,
+        name: name.to_owned(),
+        kind: Some(kind.to_owned()),
+        ..Default::default()
+    };
+    pod.links = vec![link(4, "net1", "macvlan"), link(5, "net2", "macvlan")];
+    world.delegate(r#"echo '{"code":999,"msg":"Link not found"}'; exit 1"#);
+    world.del("c1", NETNS).unwrap();
+    let links = &world.machine.pods[&PathBuf::from(NETNS)].links;
+    assert_eq!(links.as_slice(), [link(5, "net2", "macvlan")]);
+    assert_eq!(world.ipam_calls(), ["DEL c1 net1"]);
     assert_eq!(world.leftovers(), [""; 0]);
 }
 
@@ -312,88 +335,6 @@ fn recover_deletes_slots_of_dead_pods_only() {
 }
 
 #[test]
-fn a_forgotten_resource_request_is_an_error_and_no_fallback() {
-    let mut world = world();
-    let error = world
-        .add("c1", NETNS, &asked(&json!({ "deviceID": "" })))
-        .unwrap_err();
-    assert!(
-        text(&error).contains("VF pci addr is required"),
-        "{}",
-        text(&error)
-    );
-    assert_eq!(world.delegate_calls(), [""; 0]);
-}
-
-#[test]
-fn a_vf_that_is_missing_is_an_error_and_no_fallback() {
-    let mut world = world();
-    world.machine.function = crate::node::Found::Nothing;
-    let error = world
-        .add("c1", NETNS, &asked(&json!({ "deviceID": VF })))
-        .unwrap_err();
-    assert_eq!(error.code(), 100);
-    assert_eq!(world.delegate_calls(), [""; 0]);
-}
-
-#[test]
-fn a_slot_without_fallback_or_with_a_wrong_one_is_refused_with_what_to_do() {
-    let mut world = world();
-    for (extra, said) in [
-        (
-            json!({ "fallback": null }),
-            "deviceID software-3: is a software slot, and this network has no fallback configured; run the pod on a node with VFs",
-        ),
-        (
-            json!({ "fallback": { "master": "eth1" } }),
-            "fallback.type is missing: give \"macvlan\" or \"ipvlan\"",
-        ),
-        (
-            json!({ "fallback": { "type": "bridge" } }),
-            "fallback.type \"bridge\": give \"macvlan\" or \"ipvlan\"",
-        ),
-        (
-            json!({ "fallback": { "type": "macvlan", "ipam": {} } }),
-            "fallback has ipam: ipam is the network's own: remove it from fallback",
-        ),
-        (
-            json!({ "deviceID": "software-03" }),
-            "deviceID \"software-03\": is no software slot; they are called software-0, software-1, …",
-        ),
-        // On a VF, too: it must not wait for a node without NIC to be noticed.
-        (
-            json!({ "deviceID": VF, "fallback": { "type": "bridge" } }),
-            "fallback.type \"bridge\": give \"macvlan\" or \"ipvlan\"",
-        ),
-    ] {
-        let error = world.add("c1", NETNS, &asked(&extra)).unwrap_err();
-        assert_eq!((text(&error).as_str(), error.code()), (said, 7));
-    }
-    assert_eq!(
-        (world.delegate_calls(), world.leftovers()),
-        (vec![], vec![])
-    );
-}
-
-#[test]
-fn a_result_that_cannot_be_told_in_an_old_version_is_refused_before_anything_is_done() {
-    let mut world = world();
-    let error = world
-        .add(
-            "c1",
-            NETNS,
-            &asked(&json!({ "cniVersion": "0.2.0", "ipam": {} })),
-        )
-        .unwrap_err();
-    assert!(
-        text(&error).contains("cannot convert: no valid IP addresses"),
-        "{}",
-        text(&error)
-    );
-    assert_eq!(world.delegate_calls(), [""; 0]);
-}
-
-#[test]
 fn a_device_that_changed_from_vf_to_slot_between_two_adds_leaves_the_vf() {
     let mut world = world();
     world.ipam(GIVES_AN_ADDRESS);
@@ -411,79 +352,4 @@ fn a_device_that_changed_from_vf_to_slot_between_two_adds_leaves_the_vf() {
         (world.machine.baseline(), world.leftovers()),
         (before, vec![])
     );
-}
-
-/// Every point of every verb, and what a runtime may do next: in the end the plugin's last word is DEL or was none.
-#[test]
-fn a_slot_killed_at_any_point_is_not_leaked() {
-    let next: [fn(&mut World); 4] = [
-        |world| world.del_with("c1", NETNS, &asked(&json!({}))).unwrap(),
-        |world| {
-            world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
-            world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
-        },
-        |world| {
-            world.machine.kill_pod(NETNS);
-            assert!(world.recover(false).iter().all(|line| line.is_done));
-        },
-        |world| {
-            world.machine.kill_pod(NETNS);
-            world.machine.start_pod("/run/netns/b");
-            world.add("c2", "/run/netns/b", &asked(&json!({}))).unwrap();
-            world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
-            assert!(world.leftovers().contains(&"ledger/c2@net1".to_owned()));
-            world
-                .del_with("c2", "/run/netns/b", &asked(&json!({})))
-                .unwrap();
-        },
-    ];
-    let mut cells = 0;
-    for listed in crate::crash::list() {
-        if listed.mode != "fallback" || listed.when.is_some() {
-            continue;
-        }
-        for next in next {
-            let mut world = world();
-            let ended = std::panic::catch_unwind(std::panic::AssertUnwindSafe(|| {
-                die_at(&mut world, &listed.point);
-            }));
-            assert!(
-                ended.is_err_and(|panic| panic.is::<Crash>()),
-                "{} is not passed",
-                listed.point
-            );
-            world.delegate(WORKS);
-            next(&mut world);
-            assert_eq!(world.leftovers(), [""; 0], "{}", listed.point);
-            let noted = world.delegate_calls();
-            let of_first: Vec<_> = noted.iter().filter(|call| call.contains(" c1 ")).collect();
-            assert!(
-                of_first.last().is_none_or(|call| call.starts_with("DEL")),
-                "{}: {noted:?}",
-                listed.point
-            );
-            cells += 1;
-        }
-    }
-    assert!(cells > 100, "{cells} cells");
-}
-
-fn die_at(world: &mut World, point: &str) {
-    let add = |world: &mut World| drop(world.add("c1", NETNS, &asked(&json!({}))));
-    match point.split('.').next().unwrap() {
-        "add" => {}
-        "rollback" => world.delegate("[ \"$CNI_COMMAND\" = DEL ]"),
-        _ => add(world),
-    }
-    crate::crash::arm(point).unwrap();
-    match point.split('.').next().unwrap() {
-        "del" => world.del("c1", NETNS).unwrap(),
-        "gc" => super::gc::gc(world, "net", &json!([])).unwrap(),
-        "recover" => {
-            world.machine.kill_pod(NETNS);
-            world.machine.start_pod(NETNS);
-            world.recover(false);
-        }
-        _ => add(world),
-    }
 }
