@@ -15,6 +15,7 @@ pub mod protocol;
 pub mod refusals;
 pub mod rig;
 pub mod soak;
+pub mod table;
 
 use anyhow::Result;
 
@@ -31,6 +32,7 @@ const SCENARIOS: &[&[Scenario]] = &[
     owners::ALL,
     names::ALL,
     disk::ALL,
+    table::ALL,
     refusals::ALL,
     network::ALL,
     protocol::ALL,
