@@ -4,7 +4,7 @@ use std::io::{self, Write};
 
 use cni::plugin::Env;
 
-use crate::command::recover;
+use crate::command::{list, recover};
 use crate::error::Result;
 use crate::node::Node;
 use crate::site::Site;
@@ -14,6 +14,8 @@ use crate::site::Site;
 enum Task {
     /// Give back what belongs to nobody any more.
     Recover { dry_run: bool },
+    /// VFs and slots, owners, drift.
+    List { json: bool },
     /// Names of all crash points.
     #[cfg(feature = "crash-points")]
     CrashPoints { json: bool },
@@ -22,6 +24,7 @@ enum Task {
 const USAGE: &str = "\
 sriov is called by container runtimes, without arguments. By hand:
   sriov recover [--dry-run]   take back every VF and slot whose owner is gone; ends 0 if nothing is left undone
+  sriov list [--json]         VFs and slots: who has them, how far the work got, what is not as it should be
 ";
 
 /// Does what the words say. Returns the exit code: 0 done, 1 failed or something is left undone, 2 not understood.
@@ -53,6 +56,8 @@ fn task(words: &[String]) -> Option<Task> {
     match words.as_slice() {
         ["recover"] => Some(Task::Recover { dry_run: false }),
         ["recover", "--dry-run"] => Some(Task::Recover { dry_run: true }),
+        ["list"] => Some(Task::List { json: false }),
+        ["list", "--json"] => Some(Task::List { json: true }),
         #[cfg(feature = "crash-points")]
         ["crash-points"] => Some(Task::CrashPoints { json: false }),
         #[cfg(feature = "crash-points")]
@@ -77,6 +82,16 @@ fn carry_out<N: Node>(
                 print(out, &line);
             }
             Ok(is_complete)
+        }
+        Task::List { json } => {
+            let rows = list::list(site, &mut open()?)?;
+            if json {
+                print(out, cni::raw::raw(&rows).get());
+            }
+            for row in rows.iter().filter(|_| !json) {
+                print(out, row);
+            }
+            Ok(true)
         }
         #[cfg(feature = "crash-points")]
         Task::CrashPoints { json: true } => {

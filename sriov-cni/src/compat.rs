@@ -51,6 +51,11 @@ impl GoFiles {
         Ok(text.filter(|text| !text.is_empty()).map(PathBuf::from))
     }
 
+    /// The VF's file names nobody: a power cut may leave it empty.
+    pub fn is_torn(&self, vf: PciAddress) -> Result<bool> {
+        Ok(file::read_text(&self.pci(vf))?.is_some_and(|text| text.is_empty()))
+    }
+
     /// Enters a committed attachment.
     pub fn enter(&self, record: &Record, config: &Object, facts: &Facts) -> Result<()> {
         let cache = cache::write(record, config, facts);

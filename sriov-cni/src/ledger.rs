@@ -192,10 +192,16 @@ impl Ledger {
     /// Removes the VF's file if it names this attachment; the attachment's file stays.
     pub fn leave(&self, device: impl Display, attachment: &Attachment) -> Result<()> {
         let device = device.to_string();
-        if self.holder(&device)?.as_ref() == Some(attachment) {
+        if self.is_left_by(&device, attachment)? {
             crash::around(Point::RemoveVfFile, || file::remove(&self.vfs.join(device)))?;
         }
         Ok(())
+    }
+
+    /// The device's file names this attachment, or nobody: a power cut may leave it empty.
+    pub fn is_left_by(&self, device: impl Display, attachment: &Attachment) -> Result<bool> {
+        let text = file::read_text(&self.vfs.join(device.to_string()))?;
+        Ok(text.is_some_and(|text| parse_key(&text).is_none_or(|holder| holder == *attachment)))
     }
 
     /// Removes the attachment's file, torn or not.

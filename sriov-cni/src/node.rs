@@ -84,6 +84,9 @@ pub trait Node {
     /// What sysfs tells about a function.
     fn function(&mut self, vf: PciAddress) -> Result<Found>;
 
+    /// Every VF of this node, whatever its state.
+    fn all_vfs(&mut self) -> Result<Vec<PciAddress>>;
+
     /// Resets a PCI function by itself, which the kernel does for no driver of user space but VFIO's.
     fn reset_function(&mut self, vf: PciAddress) -> Result<()>;
 

@@ -150,6 +150,11 @@ fn properties(wanted: &Interface, ifname: &str) -> Properties {
     }
 }
 
+/// Defaults of a fresh VF that a VF has not.
+pub fn missing_defaults(state: &VfState) -> Vec<VfAttribute> {
+    defaults::missing(&[], state)
+}
+
 /// Whether a driver serves programs in user space.
 pub fn is_userspace_driver(driver: &str) -> bool {
     // vfio-pci and its variants: mlx5_vfio_pci, ice_vfio_pci, hisi_acc_vfio_pci, ...

@@ -125,6 +125,17 @@ impl From<&Link> for Properties {
     }
 }
 
+impl Step {
+    /// The text where the VF is named elsewhere: without the word that leads to it.
+    pub fn alone(&self) -> String {
+        let text = self.to_string();
+        match text.rsplit_once(' ') {
+            Some((text, "of" | "on" | "to")) => text.to_owned(),
+            _ => text,
+        }
+    }
+}
+
 impl fmt::Display for Step {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -244,3 +244,53 @@ fn a_log_file_that_may_not_be_written_is_told_and_fails_nothing() {
     );
     assert!(!file.exists());
 }
+
+#[test]
+fn words_that_are_not_understood_are_answered_with_how_to_use_the_program() {
+    for words in [
+        &["recove"][..],
+        &["recover", "now"],
+        &["list", "--yaml"],
+        &["crash-points", "x"],
+    ] {
+        let output = Command::new(env!("CARGO_BIN_EXE_sriov"))
+            .args(words)
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(2), "{words:?}");
+        assert!(output.stdout.is_empty());
+        let said = String::from_utf8(output.stderr).unwrap();
+        assert!(
+            said.contains("sriov recover [--dry-run]") && said.contains("sriov list [--json]"),
+            "{said}"
+        );
+    }
+}
+
+#[test]
+fn a_runtimes_call_is_one_whatever_the_arguments() {
+    let output = Command::new(env!("CARGO_BIN_EXE_sriov"))
+        .arg("recover")
+        .env("CNI_COMMAND", "VERSION")
+        .output()
+        .unwrap();
+    assert!(
+        String::from_utf8(output.stdout)
+            .unwrap()
+            .contains("supportedVersions")
+    );
+}
+
+/// The shipped program has no crash points.
+#[cfg(not(feature = "crash-points"))]
+#[test]
+fn the_shipped_program_has_no_crash_points() {
+    let program = std::fs::read(env!("CARGO_BIN_EXE_sriov")).unwrap();
+    let has = |text: &[u8]| program.windows(text.len()).any(|window| window == text);
+    assert!(
+        has(b"supportedVersions"),
+        "the texts of the program are in it"
+    );
+    assert!(!has(b"FERROVIA_CRASH_AT"));
+    assert!(!has(b"crash-points"));
+}

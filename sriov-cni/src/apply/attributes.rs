@@ -74,7 +74,7 @@ fn holds(attribute: &VfAttribute, now: Option<&VfState>) -> bool {
     now.is_some_and(|now| attribute.holds(now) != Some(false))
 }
 
-fn told(attribute: &VfAttribute, now: Option<&VfState>) -> String {
+pub(crate) fn told(attribute: &VfAttribute, now: Option<&VfState>) -> String {
     let Some(now) = now else {
         return "nothing about the VF".to_owned();
     };

@@ -89,7 +89,7 @@ impl Context<'_> {
     }
 
     /// An ADD killed before its record was written leaves the VF's file in the ledger, and a Go DEL that failed half
-    /// way leaves the VF's file without a cache (K3).
+    /// way leaves the VF's file without a cache (K3). A power cut leaves files that name nobody.
     fn forget_owner_without_cache(&mut self) -> Result<()> {
         let id: Option<String> = self.call.config.typed_folded("deviceID").ok().flatten();
         let Some(vf) = id.and_then(|id| id.parse().ok()) else {
@@ -101,8 +101,9 @@ impl Context<'_> {
                 .owner(vf)?
                 .filter(|_| !context.call.netns.is_empty());
             Ok((
-                context.ledger.holder(vf)? == Some(context.attachment()),
-                noted.as_deref() == Some(Path::new(&context.call.netns)),
+                context.ledger.is_left_by(vf, &context.attachment())?,
+                noted.as_deref() == Some(Path::new(&context.call.netns))
+                    || context.files.is_torn(vf)?,
             ))
         };
         if is_ours(self).map_err(Error::State)? == (false, false) {

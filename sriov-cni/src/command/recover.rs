@@ -62,7 +62,7 @@ pub fn recover(site: &Site, node: &mut dyn Node, env: &Env, dry_run: bool) -> Re
 }
 
 /// The DEL of nobody: records bring their own container and configuration.
-fn call(site: &Site, env: &Env) -> Invocation {
+pub(super) fn call(site: &Site, env: &Env) -> Invocation {
     let path = match env.get("CNI_PATH") {
         Some(path) => std::env::split_paths(path).collect(),
         None => site.programs.clone(),
@@ -84,7 +84,7 @@ fn call(site: &Site, env: &Env) -> Invocation {
 
 impl Context<'_> {
     /// Everyone of whom either program has a file.
-    fn attachments(&self) -> Result<BTreeSet<Attachment>> {
+    pub(super) fn attachments(&self) -> Result<BTreeSet<Attachment>> {
         let mut known: BTreeSet<_> = self
             .ledger
             .attachments()
@@ -173,7 +173,7 @@ impl Context<'_> {
                 steps.push("wait for the interface to come back to the host".to_owned());
             }
             let plan = undo::plan(record, &observed, undo::Progress::default());
-            steps.extend(plan.iter().map(ToString::to_string));
+            steps.extend(plan.iter().map(crate::step::Step::alone));
         }
         if let Some(ipam) = &record.ipam {
             steps.push(format!("release addresses with {}", ipam.r#type));
@@ -263,9 +263,9 @@ impl Context<'_> {
 
     fn remove_left_slot(&mut self, slot: Slot) -> Result<()> {
         let _lock = self.lock(slot, self.site.del_lock)?;
-        if self.is_slot_left(slot)?
-            && let Some(holder) = self.ledger.holder(slot).map_err(Error::State)?
-        {
+        if self.is_slot_left(slot)? {
+            let holder = self.ledger.holder(slot).map_err(Error::State)?;
+            let holder = holder.unwrap_or_else(|| self.attachment());
             self.ledger.leave(slot, &holder).map_err(Error::State)?;
         }
         Ok(())
@@ -278,9 +278,9 @@ impl Context<'_> {
 
     fn remove_left_file(&mut self, vf: PciAddress) -> Result<()> {
         let _lock = self.lock(vf, self.site.del_lock)?;
-        if self.is_left_in_ledger(vf)?
-            && let Some(holder) = self.ledger.holder(vf).map_err(Error::State)?
-        {
+        if self.is_left_in_ledger(vf)? {
+            let holder = self.ledger.holder(vf).map_err(Error::State)?;
+            let holder = holder.unwrap_or_else(|| self.attachment());
             self.ledger.leave(vf, &holder).map_err(Error::State)?;
         }
         if self.is_left_by_go(vf)? {
@@ -299,10 +299,11 @@ impl Context<'_> {
     }
 
     fn is_left_by_go(&mut self, vf: PciAddress) -> Result<bool> {
-        let Some(netns) = self.files.owner(vf).map_err(Error::State)? else {
-            return Ok(false);
+        let is_dead = match self.files.owner(vf).map_err(Error::State)? {
+            Some(netns) => self.node.namespace(&netns)?.is_none(),
+            None => self.files.is_torn(vf).map_err(Error::State)?,
         };
-        Ok(self.node.namespace(&netns)?.is_none()
+        Ok(is_dead
             && self.is_left_in_ledger(vf)?
             && self.files.records_of(vf).map_err(Error::State)?.is_empty())
     }

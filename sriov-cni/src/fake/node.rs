@@ -56,6 +56,14 @@ impl Node for &mut Machine {
         Ok(self.pods.get(path).map(|pod| pod.identity))
     }
 
+    fn all_vfs(&mut self) -> Result<Vec<PciAddress>> {
+        let neighbours = self.neighbours.keys().map(String::as_str);
+        Ok(neighbours
+            .chain([VF])
+            .map(|vf| vf.parse().unwrap())
+            .collect())
+    }
+
     fn namespaces(&mut self) -> Result<Vec<PathBuf>> {
         Ok(self.pods.keys().cloned().collect())
     }

@@ -153,6 +153,21 @@ impl Node for Kernel {
         }))
     }
 
+    fn all_vfs(&mut self) -> Result<Vec<PciAddress>> {
+        let functions = self.sysfs.entry("bus/pci/devices").list()?;
+        let mut vfs = Vec::new();
+        for pf in functions
+            .iter()
+            .flatten()
+            .filter_map(|name| name.parse().ok())
+        {
+            if sriov::is_pf(&self.sysfs, pf) {
+                vfs.extend(sriov::vfs(&self.sysfs, pf)?.iter().map(|vf| vf.address));
+            }
+        }
+        Ok(vfs)
+    }
+
     fn reset_function(&mut self, vf: PciAddress) -> Result<()> {
         driver::reset(&self.sysfs, vf)
     }

@@ -133,6 +133,10 @@ impl Node for &mut Lab {
         self.kernel.namespace(path)
     }
 
+    fn all_vfs(&mut self) -> Result<Vec<PciAddress>> {
+        self.kernel.all_vfs()
+    }
+
     fn namespaces(&mut self) -> Result<Vec<PathBuf>> {
         self.kernel.namespaces()
     }

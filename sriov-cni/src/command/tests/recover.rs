@@ -163,6 +163,36 @@ fn recover_removes_files_that_name_nobody() {
     );
 }
 
+/// What a power cut may leave of files that were not on the disk yet.
+fn emptied() -> World {
+    let world = World::igb();
+    world.site.ledger().create().unwrap();
+    host::file::create_dir(&world.state("pci"), 0o700).unwrap();
+    for name in [format!("ledger/pci/{VF}"), format!("pci/{VF}")] {
+        write(&world.state(&name), b"");
+    }
+    write(&world.state("ledger/c1@net1"), b"");
+    world
+}
+
+#[test]
+fn recover_removes_files_that_a_power_cut_has_emptied() {
+    let mut world = emptied();
+    write(&world.state("ledger/pci/software-3"), b"");
+    let lines = world.recover(false);
+    assert!(lines.iter().all(|line| line.is_done), "{lines:?}");
+    assert_eq!(world.leftovers(), [""; 0]);
+}
+
+#[test]
+fn del_removes_files_that_a_power_cut_has_emptied() {
+    for netns in [NETNS, ""] {
+        let mut world = emptied();
+        world.del("c1", netns).unwrap();
+        assert_eq!(world.leftovers(), [""; 0], "DEL with {netns:?}");
+    }
+}
+
 #[test]
 fn recover_takes_a_torn_record_for_what_the_go_format_says() {
     let mut world = World::igb();
