@@ -274,7 +274,8 @@ impl Daemon {
         self.tell(&pools);
         let mut facts = self.shared.status.lock();
         facts.offer(&pools);
-        facts.plan = Some(plan);
+        // The reasons of a big node are megabytes, and only HTTP shows them.
+        facts.plan = self.settings.http.is_some().then_some(plan);
         drop(facts);
         self.offered.clone_from(&pools);
         let offers = pools.into_iter().map(|(name, listing)| {
