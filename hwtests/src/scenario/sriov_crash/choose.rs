@@ -12,16 +12,17 @@ use super::{
 /// A row, and what brings its command to the point.
 pub type Reached = (Row, Situation);
 
-/// All cells: each row with each column. A VF that is made anew by a boot needs nobody to undo anything, and the records
-/// of GC, repair and healing are those of DEL; so ADD, its undoing and DEL are what is booted with.
+/// All cells: each row with each column that it is played with.
 pub fn all(rows: &[Reached]) -> Vec<Cell> {
-    let each = |row| Column::ALL.map(|column| (row, column));
-    let booted = |row: &Row| matches!(row.verb, Verb::Add | Verb::RollBack | Verb::Del);
-    number(
-        rows.iter()
-            .flat_map(each)
-            .filter(|((row, _), column)| !column.boots() || booted(row)),
-    )
+    let each = |reached| Column::ALL.map(|column| (reached, column));
+    let cells = rows.iter().flat_map(each);
+    number(cells.filter(|((row, _), column)| is_played(row, *column)))
+}
+
+/// A VF that is made anew by a boot needs nobody to undo anything, and what GC, repair and healing leave in files is what
+/// DEL leaves; so ADD, its undoing and DEL are what is booted with.
+pub fn is_played(row: &Row, column: Column) -> bool {
+    !column.boots() || matches!(row.verb, Verb::Add | Verb::RollBack | Verb::Del)
 }
 
 /// Each point once, with kinds of device and columns in turn, so that all points, kinds and columns are there. The
@@ -35,15 +36,27 @@ pub fn spread(rows: &[Reached], room: &BTreeMap<Kind, usize>) -> Vec<Cell> {
             .or_default()
             .push(reached);
     }
+    // Verbs in turn, or the first would have all the room of the columns that boot.
+    let mut seen: BTreeMap<Verb, usize> = BTreeMap::new();
+    let mut points: Vec<_> = points
+        .into_iter()
+        .map(|((verb, _), kinds)| {
+            let seen = seen.entry(verb).or_default();
+            *seen += 1;
+            ((*seen, verb), kinds)
+        })
+        .collect();
+    points.sort_by_key(|(turn, _)| *turn);
     let mut used: BTreeMap<(Column, Kind), usize> = BTreeMap::new();
     let mut turn = Column::ALL.into_iter().cycle();
     let mut chosen = Vec::new();
-    for (number, kinds) in points.values().enumerate() {
+    for (number, (_, kinds)) in points.iter().enumerate() {
         let reached = kinds[number % kinds.len()];
         let kind = reached.0.kind;
         let fits = |column: &Column| {
             let used = used.entry((*column, kind)).or_default();
-            let fits = !column.boots() || *used < room.get(&kind).copied().unwrap_or_default();
+            let room = room.get(&kind).copied().unwrap_or_default();
+            let fits = is_played(&reached.0, *column) && (!column.boots() || *used < room);
             *used += usize::from(fits);
             fits
         };
@@ -83,3 +96,6 @@ pub fn batch(cells: &mut VecDeque<Cell>, devices: &Devices) -> Vec<Seat> {
     *cells = rest;
     seats
 }
+
+#[cfg(test)]
+mod tests;

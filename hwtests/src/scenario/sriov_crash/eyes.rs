@@ -4,6 +4,7 @@
 use std::{
     collections::{BTreeMap, BTreeSet},
     fs,
+    net::IpAddr,
     path::{Path, PathBuf},
 };
 
@@ -240,6 +241,27 @@ pub fn forgotten(what: &str) -> Result<()> {
         files(&|path, text| !is(path, "tmp") && (path.contains(what) || text.contains(what)))?;
     if !found.is_empty() {
         bail!("left of {what}: {}", found.join(", "));
+    }
+    Ok(())
+}
+
+/// Removes leases of a network that a power cut has emptied: host-local writes them without a sync, and what names
+/// nobody is released by no DEL. That is host-local's; nobody but it and an admin can tell.
+///
+/// # Errors
+/// When one cannot be removed.
+pub fn drop_emptied_leases(network: &str) -> Result<()> {
+    let folder = Path::new(STATE).join("networks").join(network);
+    for entry in fs::read_dir(folder).into_iter().flatten().flatten() {
+        let path = entry.path();
+        let is_lease = entry
+            .file_name()
+            .to_string_lossy()
+            .parse::<IpAddr>()
+            .is_ok();
+        if is_lease && entry.metadata().is_ok_and(|meta| meta.len() == 0) {
+            fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
+        }
     }
     Ok(())
 }

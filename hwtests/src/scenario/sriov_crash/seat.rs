@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
 
 use super::{
-    cell::{Act, Cell, Pod, Row, Verb},
+    cell::{Act, Cell, Column, Pod, Row, Verb},
     config::Asked,
     eyes::{self, VfLook},
     lab::Lab,
@@ -124,6 +124,9 @@ impl Seat {
         }
         if self.cell.row.kind.is_vf() {
             lab.eyes.unchanged(&self.device, self.before.as_ref())?;
+        }
+        if self.cell.column == Column::PowerCut {
+            eyes::drop_emptied_leases(&self.cell.name())?;
         }
         eyes::forgotten(&self.cell.name())?;
         eyes::forgotten(&self.device)?;

@@ -4,6 +4,7 @@ use std::{collections::BTreeMap, fmt::Write as _};
 
 use super::{
     cell::{Column, Kind, Row, Verb},
+    choose::is_played,
     story::Story,
 };
 
@@ -28,7 +29,7 @@ fn heads() -> impl Iterator<Item = String> {
     Column::ALL.into_iter().map(|column| format!("{column:?}"))
 }
 
-/// Every row with its cells: `ok`, `RED`, or `-` if it was not played.
+/// Every row with its cells: `ok`, `RED`, `-` if it was not played, and a blank where there is none.
 pub fn whole(story: &Story) -> String {
     let mut cells: BTreeMap<(&Row, Column), bool> = BTreeMap::new();
     for ended in &story.ended {
@@ -42,7 +43,10 @@ pub fn whole(story: &Story) -> String {
         .unwrap_or_default();
     let mut text = line("", width, heads());
     for row in &story.rows {
-        let marks = Column::ALL.map(|column| mark(cells.get(&(row, column)).copied()).to_owned());
+        let marks = Column::ALL.map(|column| match cells.get(&(row, column)) {
+            None if !is_played(row, column) => String::new(),
+            red => mark(red.copied()).to_owned(),
+        });
         text += &line(&row.to_string(), width, marks);
     }
     text
@@ -72,6 +76,15 @@ pub fn counts(story: &Story) -> String {
     text
 }
 
+fn cells_of(rows: &[Row]) -> usize {
+    let columns = |row| {
+        Column::ALL
+            .into_iter()
+            .filter(move |column| is_played(row, *column))
+    };
+    rows.iter().flat_map(columns).count()
+}
+
 /// Rows, columns, cells played of all, red ones.
 pub fn summary(story: &Story) -> String {
     let red = story
@@ -84,7 +97,7 @@ pub fn summary(story: &Story) -> String {
         story.rows.len(),
         Column::ALL.len(),
         story.ended.len(),
-        story.rows.len() * Column::ALL.len(),
+        cells_of(&story.rows),
         story.ended.len() - red
     )
 }
