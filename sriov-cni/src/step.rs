@@ -129,8 +129,10 @@ impl Step {
     /// The text where the VF is named elsewhere: without the word that leads to it.
     pub fn alone(&self) -> String {
         let text = self.to_string();
+        let sets_address = matches!(self, Self::TryOwnAddress(_) | Self::OwnAddress(_));
         match text.rsplit_once(' ') {
-            Some((text, "of" | "on" | "to")) => text.to_owned(),
+            Some((text, "of" | "to")) => text.to_owned(),
+            Some((text, "on")) if sets_address => text.to_owned(),
             _ => text,
         }
     }
