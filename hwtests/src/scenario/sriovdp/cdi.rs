@@ -5,7 +5,7 @@ use std::{collections::BTreeSet, fs, time::Duration};
 use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
-use super::stage::Stage;
+use super::{offers, stage::Stage};
 use crate::{
     guest::{hardware::iommu_group, pod::PodSpec},
     scenario::{
@@ -35,14 +35,10 @@ pub(super) async fn in_containerd(stage: &mut Stage<'_>) -> Result<String> {
         }));
     }
     stage.configure(&pools)?;
-    stage
-        .restart(&["--use-cdi", "--cdi-answer", "field"])
-        .await?;
+    restart(stage, "field").await?;
     let sent = with_one_pool(stage).await?;
     let by_field = with_two_pools(stage).await?;
-    stage
-        .restart(&["--use-cdi", "--cdi-answer", "annotations"])
-        .await?;
+    restart(stage, "annotations").await?;
     let by_annotation = with_two_pools(stage).await?;
     stage.configure(&stage.pools())?;
     stage.restart(&[]).await?;
@@ -53,11 +49,21 @@ pub(super) async fn in_containerd(stage: &mut Stage<'_>) -> Result<String> {
     ))
 }
 
+/// The next generation, which answers so; both pools are there.
+async fn restart(stage: &mut Stage<'_>, answer: &str) -> Result<()> {
+    stage
+        .restart(&["--use-cdi", "--cdi-answer", answer])
+        .await?;
+    for (name, vf) in POOLS.into_iter().zip(&stage.vfs(0)[5..]) {
+        offers::wait(&format!("intel.com/{name}"), [vf]).await?;
+    }
+    Ok(())
+}
+
 async fn with_one_pool(stage: &Stage<'_>) -> Result<u64> {
     let resource = format!("intel.com/{}", POOLS[0]);
     start(stage.node, &PodSpec::new(POD).devices(&resource, 1).dpdk()).await?;
-    let devices = look::devices(POD).await?;
-    let vf = devices[&resource].first().context("no device")?.clone();
+    let vf = stage.device_of(POD, &resource).await?;
     let groups = [iommu_group(&vf)?];
     sees(stage, &groups).await?;
     ensure!(

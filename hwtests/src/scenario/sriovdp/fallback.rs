@@ -74,8 +74,7 @@ fn pod(name: &str) -> PodSpec {
 
 /// The pod has a slot, says so in its environment, and its net1 is macvlan.
 async fn on_software(stage: &Stage<'_>) -> Result<String> {
-    let devices = look::devices("software").await?;
-    let slot = devices[POOL.1].first().context("no device")?.clone();
+    let slot = stage.device_of("software", POOL.1).await?;
     ensure!(
         SLOTS.contains(&slot.as_str()),
         "the pod got {slot}, wanted a slot"
@@ -99,8 +98,7 @@ async fn on_software(stage: &Stage<'_>) -> Result<String> {
 }
 
 async fn on_hardware(stage: &Stage<'_>) -> Result<String> {
-    let devices = look::devices("hardware").await?;
-    let vf = devices[POOL.1].first().context("no device")?.clone();
+    let vf = stage.device_of("hardware", POOL.1).await?;
     let links = look::links(stage.node, "hardware").await?;
     let parent = links.get("net1").and_then(|link| link.parent.clone());
     ensure!(

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::{Context, Result};
+use anyhow::Result;
 
 use super::{
     changes::{set_count, settle},
@@ -13,7 +13,7 @@ use crate::{
     guest::pod::{PodSpec, network},
     scenario::{
         demo::{networks::STORAGE, start},
-        leftovers, look,
+        leftovers,
     },
 };
 
@@ -29,8 +29,7 @@ pub(super) async fn removed_and_created_again(stage: &mut Stage<'_>) -> Result<S
         .await?;
     let pod = PodSpec::new(POD).networks("held").devices(STORAGE, 1);
     start(stage.node, &pod).await?;
-    let devices = look::devices(POD).await?;
-    let held = devices[STORAGE].first().context("no device")?.clone();
+    let held = stage.device_of(POD, STORAGE).await?;
     let pf = stage.node.hardware.pfs[1].clone();
     let all = pf.vfs.len();
 

@@ -16,7 +16,10 @@ use crate::{
         node::{Node, Options},
         service::Service,
     },
-    scenario::demo::networks::{DPDK, KERNEL, STORAGE},
+    scenario::{
+        demo::networks::{DPDK, KERNEL, STORAGE},
+        look,
+    },
 };
 
 /// Where the ConfigMap is mounted.
@@ -154,6 +157,17 @@ impl<'a> Stage<'a> {
         self.restart(&[]).await?;
         self.wait_all().await?;
         Ok(())
+    }
+
+    /// The first device of a resource that the kubelet gave to a pod.
+    ///
+    /// # Errors
+    /// When it gave none.
+    pub(super) async fn device_of(&self, pod: &str, resource: &str) -> Result<String> {
+        let devices = look::devices(pod).await?;
+        let ids = devices.get(resource);
+        ids.and_then(|ids| ids.first().cloned())
+            .with_context(|| format!("pod {pod} has no {resource}, only {devices:?}"))
     }
 
     /// VFs of a PF, as the kubelet names them.

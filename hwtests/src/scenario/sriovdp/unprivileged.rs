@@ -15,12 +15,9 @@ use crate::{
         cluster::{NODE, POD_START},
         pod::PodSpec,
     },
-    scenario::{
-        demo::{
-            networks::{DPDK, STORAGE},
-            start,
-        },
-        look,
+    scenario::demo::{
+        networks::{DPDK, STORAGE},
+        start,
     },
 };
 
@@ -63,8 +60,7 @@ pub(super) async fn serves(stage: &mut Stage<'_>) -> Result<String> {
     settle(stage, 1)?;
 
     start(stage.node, &PodSpec::new("user").devices(DPDK, 1)).await?;
-    let given = look::devices("user").await?;
-    let vf = given[DPDK].first().context("no device")?.clone();
+    let vf = stage.device_of("user", DPDK).await?;
     client.delete_pod("user", Duration::from_mins(1)).await?;
     client.delete_pod(POD, Duration::from_mins(1)).await?;
     stage.restart(&[]).await?;
