@@ -44,6 +44,8 @@ use crate::{
 
 /// Random moments in all, and in the spread.
 const MOMENTS: [usize; 2] = [200, 40];
+/// Cells of one step: whoever watches sees that it goes on.
+const AT_A_TIME: usize = 150;
 /// Numbers of cells that are in no matrix.
 const PLANTED: usize = 9000;
 
@@ -130,26 +132,34 @@ async fn first_boot(machine: &Machine, lab: &mut Lab, report: &mut Reporter) -> 
     let (to_boot, mut now): (VecDeque<Cell>, VecDeque<Cell>) =
         cells.into_iter().partition(|cell| cell.column.boots());
     story.to_boot = to_boot;
-    report
-        .step("crash cells", async {
-            let count = now.len();
-            let mut red = Vec::new();
-            while !now.is_empty() {
-                let mut batch = choose::batch(&mut now, &lab.devices);
-                ensure!(
-                    !batch.is_empty(),
-                    "no device is fit for {} more cells\n{}",
-                    now.len(),
-                    red.join("\n")
-                );
-                lab.play(&mut batch)?;
-                red.extend(finish(lab, &mut story, batch));
-            }
-            verdict(count, &red)
-        })
-        .await?;
+    let all = now.len();
+    while !now.is_empty() {
+        let later = now.split_off(now.len().min(AT_A_TIME));
+        let name = format!("crash cells, {} of {all}", all - later.len());
+        let cells = std::mem::replace(&mut now, later);
+        report
+            .step(&name, async { without_boot(lab, &mut story, cells) })
+            .await?;
+    }
     kill_matrix(machine, lab, report).await?;
     Ok(story)
+}
+
+fn without_boot(lab: &mut Lab, story: &mut Story, mut cells: VecDeque<Cell>) -> Result<String> {
+    let count = cells.len();
+    let mut red = Vec::new();
+    while !cells.is_empty() {
+        let mut batch = choose::batch(&mut cells, &lab.devices);
+        ensure!(
+            !batch.is_empty(),
+            "no device is fit for {} more cells\n{}",
+            cells.len(),
+            red.join("\n")
+        );
+        lab.play(&mut batch)?;
+        red.extend(finish(lab, story, batch));
+    }
+    verdict(count, &red)
 }
 
 async fn kill_matrix(machine: &Machine, lab: &mut Lab, report: &mut Reporter) -> Result<()> {
