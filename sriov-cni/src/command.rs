@@ -39,6 +39,14 @@ pub(crate) enum Known {
 }
 
 impl Known {
+    /// Name of the network.
+    pub(crate) fn network(&self) -> &str {
+        match self {
+            Self::Vf(record) => &record.network,
+            Self::Slot(record) => &record.network,
+        }
+    }
+
     /// The VF or slot.
     pub(crate) fn device(&self) -> String {
         match self {

@@ -22,6 +22,11 @@ use crate::record::{Owner, Record};
 
 pub use cache::Facts;
 
+/// Name of the Go plugin's cache of an attachment.
+pub fn cache_name(attachment: &Attachment) -> String {
+    format!("{}-{}", attachment.container_id, attachment.ifname)
+}
+
 /// The Go plugin's files in the state directory.
 #[derive(Debug, Clone)]
 pub struct GoFiles {
@@ -147,8 +152,7 @@ impl GoFiles {
     }
 
     fn cache(&self, attachment: &Attachment) -> PathBuf {
-        self.state
-            .join(format!("{}-{}", attachment.container_id, attachment.ifname))
+        self.state.join(cache_name(attachment))
     }
 
     fn pci(&self, vf: PciAddress) -> PathBuf {

@@ -9,6 +9,7 @@ use cni::version::Version;
 use host::pci::PciAddress;
 
 use super::{Context, Known};
+use crate::compat::cache_name;
 use crate::config::Network;
 use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
@@ -92,14 +93,12 @@ impl Context<'_> {
             .into_iter()
             .collect();
         // A Go file's name does not tell where the container's id ends.
-        let name =
-            |attachment: &Attachment| format!("{}-{}", attachment.container_id, attachment.ifname);
-        let named: BTreeSet<_> = known.iter().map(name).collect();
+        let named: BTreeSet<_> = known.iter().map(cache_name).collect();
         let of_go = self.files.attachments().map_err(Error::State)?;
         known.extend(
             of_go
                 .into_iter()
-                .filter(|of_go| !named.contains(&name(of_go))),
+                .filter(|of_go| !named.contains(&cache_name(of_go))),
         );
         Ok(known)
     }

@@ -4,7 +4,7 @@ use cni::error::code;
 use cni::ipam::Ipam;
 use cni::plugin::Invocation;
 
-use crate::config::RawConfig;
+use crate::config::{self, RawConfig};
 use crate::error::{Error, Result};
 use crate::node::Node;
 use crate::observe;
@@ -18,6 +18,10 @@ pub fn status(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()>
         .probe()
         .map_err(|error| unavailable(Error::State(error)))?;
     node.boot_id().map_err(|error| unavailable(error.into()))?;
+    if let Ok(Some((_, fallback))) = config::slot(&raw) {
+        cni::exec::find(&fallback.plugin, &call.path)
+            .map_err(|error| cni::Error::from_chain(code::NOT_AVAILABLE, &error))?;
+    }
     let id = raw.device_id.or(raw.runtime_device_id);
     if let Some(vf) = id.and_then(|id| id.parse().ok()) {
         let function = observe::function(node, vf).map_err(unavailable)?;

@@ -353,3 +353,18 @@ fn a_device_that_changed_from_vf_to_slot_between_two_adds_leaves_the_vf() {
         (before, vec![])
     );
 }
+
+#[test]
+fn status_of_a_slot_whose_plugin_is_missing_is_50() {
+    let mut world = world();
+    world.ipam("exit 0");
+    let status = |world: &mut World| {
+        let call = world.call(Command::Status, "", "", &asked(&json!({})));
+        super::super::status::status(&world.site, &mut (&mut world.machine), &call)
+    };
+    status(&mut world).unwrap();
+    host::file::remove(&world.directory.path().join("macvlan")).unwrap();
+    let error = status(&mut world).unwrap_err();
+    assert_eq!(error.code(), 50);
+    assert!(text(&error).contains("macvlan"), "{}", text(&error));
+}

@@ -184,3 +184,25 @@ fn a_trust_that_the_go_plugin_only_guessed_is_not_switched_on() {
         .collect();
     assert!(!trust.last().unwrap().contains("trust on"), "{changes:?}");
 }
+
+#[test]
+fn gc_collects_what_the_go_plugin_left_of_its_network_and_no_valid_one() {
+    let mut world = World::igb();
+    let before = world.machine.baseline();
+    added_by_go(&mut world);
+    // A name that can be cut in two places.
+    let cache = host::file::read(&world.state("c1-net1")).unwrap().unwrap();
+    write(&world.state("c1-net-1"), &cache);
+    host::file::remove(&world.state("c1-net1")).unwrap();
+    let collect = |world: &mut World, valid: &Value| {
+        super::gc::gc(world, "net", valid).unwrap();
+        (world.machine.baseline(), world.leftovers())
+    };
+    let (_, files) = collect(
+        &mut world,
+        &json!([{ "containerID": "c1", "ifname": "net-1" }]),
+    );
+    assert!(files.contains(&"c1-net-1".to_owned()), "{files:?}");
+    world.machine.kill_pod(NETNS);
+    assert_eq!(collect(&mut world, &json!([])), (before, vec![]));
+}
