@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::fmt;
+use std::path::PathBuf;
 
 use cni::plugin::{Attachment, Command, Env, Invocation};
 use cni::raw::Object;
@@ -15,7 +16,7 @@ use crate::crash::{self, Verb};
 use crate::error::{Error, Result};
 use crate::ledger::Entry;
 use crate::node::Node;
-use crate::record::{Record, SlotRecord};
+use crate::record::{Phase, Record, SlotRecord};
 use crate::restore::Restored;
 use crate::site::Site;
 use crate::slot::Slot;
@@ -143,6 +144,9 @@ impl Context<'_> {
         if self.is_alive(record)? {
             return Ok(("in use".to_owned(), true));
         }
+        if let Some(path) = self.other_name(record)? {
+            return Ok((format!("in use, by namespace {}", path.display()), true));
+        }
         if dry_run {
             let steps = self.steps(record)?;
             return Ok((format!("would {}", steps.join(", ")), false));
@@ -160,6 +164,32 @@ impl Context<'_> {
         }
         let restored = self.release(&mut record, self.site.comes_back);
         Ok(told(restored))
+    }
+
+    /// Another path to the owner's namespace: it lives, though the runtime has taken its own path away. A DEL would take
+    /// the VF from it; nobody has asked for one.
+    fn other_name(&mut self, record: &Record) -> Result<Option<PathBuf>> {
+        let owner = record
+            .owner
+            .as_ref()
+            .filter(|owner| owner.boot.as_ref() == Some(&self.boot));
+        // Device and inode are reused, and mean something together with the path only.
+        let told = owner.and_then(|owner| owner.identity);
+        let Some(identity) = told.filter(|identity| identity.cookie.is_some()) else {
+            return Ok(None);
+        };
+        if record.phase >= Phase::Releasing {
+            return Ok(None);
+        }
+        for path in self.node.namespaces()? {
+            // Any of them may go at any time.
+            if let Ok(Some(there)) = self.node.namespace(&path)
+                && identity.is_same(&there)
+            {
+                return Ok(Some(path));
+            }
+        }
+        Ok(None)
     }
 
     /// What [`Context::release`] would do.

@@ -240,3 +240,26 @@ fn recover_leaves_addresses_that_only_the_runtime_can_release_and_says_so() {
     assert_eq!(world.ipam_calls(), ["ADD c1 net1", "DEL c1 net1"]);
     assert_eq!(world.leftovers(), [""; 0]);
 }
+
+#[test]
+fn recover_leaves_an_owner_whose_namespace_lives_under_another_name_and_del_does_not() {
+    let mut world = World::igb();
+    let before = world.machine.baseline();
+    world.add("c1", NETNS, &json!({ "vlan": 100 })).unwrap();
+    let pod = world.machine.pods.remove(&PathBuf::from(NETNS)).unwrap();
+    world
+        .machine
+        .pods
+        .insert(PathBuf::from("/run/netns/elsewhere"), pod);
+    let owned = world.machine.baseline();
+    assert_eq!(
+        told(&world.recover(false)),
+        [("in use, by namespace /run/netns/elsewhere", true)]
+    );
+    assert_eq!(world.machine.baseline(), owned);
+    world.del("c1", NETNS).unwrap();
+    assert_eq!(
+        (world.machine.baseline(), world.leftovers()),
+        (before, vec![])
+    );
+}
