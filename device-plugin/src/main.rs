@@ -21,6 +21,9 @@ use sriovdp::{
 use tokio::signal::unix::{SignalKind, signal};
 use tokio_util::sync::CancellationToken;
 use tracing::{error, info, level_filters::LevelFilter, warn};
+use tracing_subscriber::{
+    filter::Targets, layer::SubscriberExt as _, util::SubscriberInitExt as _,
+};
 
 /// Where the identity of this boot is read.
 const PROC: &str = "/proc";
@@ -153,15 +156,26 @@ fn follow_signals(topics: &Topics, stop: &CancellationToken) -> io::Result<()> {
 }
 
 fn start_log(verbosity: u32) {
-    let level = match verbosity {
-        0..=3 => LevelFilter::INFO,
-        4..=10 => LevelFilter::DEBUG,
-        _ => LevelFilter::TRACE,
-    };
     let log = tracing_subscriber::fmt()
         .with_writer(io::stderr)
-        .with_ansi(false);
-    log.with_max_level(level).with_target(false).init();
+        .with_ansi(false)
+        .with_max_level(LevelFilter::TRACE)
+        .with_target(false);
+    log.finish().with(log_filter(verbosity)).init();
+}
+
+/// Decisions are ours; what libraries do frame by frame hides them and comes with everything only.
+fn log_filter(verbosity: u32) -> Targets {
+    match verbosity {
+        0..=3 => Targets::new().with_default(LevelFilter::INFO),
+        4..=10 => Targets::new()
+            .with_default(LevelFilter::INFO)
+            .with_targets([
+                ("sriovdp", LevelFilter::DEBUG),
+                ("host", LevelFilter::DEBUG),
+            ]),
+        _ => Targets::new().with_default(LevelFilter::TRACE),
+    }
 }
 
 /// Names of vendors and devices, for people.
@@ -177,5 +191,22 @@ mod names {
     #[cfg(not(feature = "names"))]
     pub(super) fn of(_: &Function) -> Option<String> {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use tracing::Level;
+
+    use super::log_filter;
+
+    #[test]
+    fn decisions_are_logged_without_the_frames_of_the_libraries() {
+        let enabled = |verbosity, target, level| log_filter(verbosity).would_enable(target, &level);
+        assert!(enabled(4, "sriovdp::daemon", Level::DEBUG));
+        assert!(!enabled(4, "h2::codec", Level::DEBUG));
+        assert!(!enabled(3, "sriovdp::daemon", Level::DEBUG));
+        assert!(enabled(0, "h2::codec", Level::INFO));
+        assert!(enabled(11, "h2::codec", Level::TRACE));
     }
 }
