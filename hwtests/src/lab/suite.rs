@@ -93,7 +93,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 
 fn main_job(arguments: &Arguments, counts: &mut Counts) {
     with_both(arguments, &[Story::Demo, Story::BadInput], counts);
-    for planted in Planted::ALL {
+    let planted: &[Planted] = if arguments.long {
+        &Planted::ALL
+    } else {
+        &Planted::SPREAD
+    };
+    for planted in planted.iter().copied() {
         println!(
             "\n== planted fault {planted:?}: the demo must fail at {:?}",
             planted.found_at()

@@ -40,6 +40,13 @@ impl Planted {
         Self::StatusOfWrongPod,
     ];
 
+    /// One each for the network, the restoration and the status, where time is short.
+    pub const SPREAD: [Self; 3] = [
+        Self::VlanNotSet,
+        Self::VfNotRestored,
+        Self::StatusOfWrongPod,
+    ];
+
     /// Step at which the demo must fail.
     pub fn found_at(self) -> &'static str {
         match self {
