@@ -56,6 +56,8 @@ pub fn of(row: &Row) -> Result<Situation, &'static str> {
             );
         }
         ("record-releasing" | "vf-file" | "record-released", _) => S::IpamDown,
+        // Otherwise the plugin behind the slot releases.
+        ("deallocate", Kind::Macvlan | Kind::Ipvlan) => S::IpamDown,
         ("drop-alt-names-in-pod", _) => match verb {
             V::Heal => S::Again,
             V::Recover => S::Carried,
