@@ -35,14 +35,18 @@ struct Reader<'a> {
 
 impl<'a> Reader<'a> {
     fn next(&mut self) -> Result<(Event<'a>, Span), Problem> {
-        match self.parser.next_event() {
-            Some(Ok(event)) => Ok(event),
-            Some(Err(error)) => {
-                let offset = error.marker().byte_offset().unwrap_or(0);
-                let text = format!("not YAML: {}", error.info());
-                Err(problem(self.document, offset, text))
-            }
-            None => Ok((Event::StreamEnd, Span::default())),
+        loop {
+            return match self.parser.next_event() {
+                // Whether the parser tells comments is a feature that others of the workspace may switch on.
+                Some(Ok((Event::Comment(..), _))) => continue,
+                Some(Ok(event)) => Ok(event),
+                Some(Err(error)) => {
+                    let offset = error.marker().byte_offset().unwrap_or(0);
+                    let text = format!("not YAML: {}", error.info());
+                    Err(problem(self.document, offset, text))
+                }
+                None => Ok((Event::StreamEnd, Span::default())),
+            };
         }
     }
 
