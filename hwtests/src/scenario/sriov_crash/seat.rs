@@ -221,7 +221,12 @@ impl Seat {
             answer.status.signal() == Some(Signal::SIGABRT as i32),
             "did not die at {point}: {}, {}",
             answer.status,
-            answer.stdout.trim()
+            answer
+                .stdout
+                .split_whitespace()
+                .take(40)
+                .collect::<Vec<_>>()
+                .join(" ")
         );
         Ok(())
     }

@@ -55,9 +55,9 @@ pub fn of(row: &Row) -> Result<Situation, &'static str> {
                 "only a PF that has lost its interface keeps a userspace VF from being given back",
             );
         }
-        ("record-releasing" | "vf-file" | "record-released", _) => S::IpamDown,
-        // Otherwise the plugin behind the slot releases.
-        ("deallocate", Kind::Macvlan | Kind::Ipvlan) => S::IpamDown,
+        // The addresses of a slot are released by the plugin behind it, unless that fails.
+        ("record-releasing" | "vf-file" | "record-released", _)
+        | ("deallocate", Kind::Macvlan | Kind::Ipvlan) => S::IpamDown,
         ("drop-alt-names-in-pod", _) => match verb {
             V::Heal => S::Again,
             V::Recover => S::Carried,
