@@ -10,6 +10,7 @@ use host::file;
 use super::intent::{Installation, Intent, Store};
 use super::{HostView, folder};
 use crate::journal::{Journal, JournalError, Shelf, go};
+use crate::wire::ANNOTATIONS_CAPABILITY;
 
 /// What keeps multus on the node, or that it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -112,15 +113,15 @@ fn remove_programs(
     runtime_cache: &Path,
 ) -> Result<Vec<PathBuf>, Error> {
     let results = runtime_cache.join("results");
-    let mut cached = Vec::new();
+    let mut needed = Vec::new();
     for name in file::list(&results)? {
-        cached.extend(file::read_text(&results.join(name))?);
+        needed.extend(file::read_text(&results.join(name))?.and_then(needed_by_crio));
     }
     let mut kept = Vec::new();
     for program in &installed.programs {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
         let word = format!("\"{name}\"");
-        if cached.iter().any(|text| names(text, &word)) {
+        if needed.iter().any(|text| text.contains(&word)) {
             kept.push(program.clone());
         } else {
             file::remove(&view.here(program))?;
@@ -129,23 +130,25 @@ fn remove_programs(
     Ok(kept)
 }
 
-/// The cache holds the configuration in base64 and, in `kind` and older versions, as text.
-fn names(cached: &str, word: &str) -> bool {
-    #[derive(serde::Deserialize)]
+/// The text of a cached attachment with its configuration decoded; `None` if containerd made it, which alone hands over
+/// annotations.
+fn needed_by_crio(cached: String) -> Option<String> {
+    #[derive(Default, serde::Deserialize)]
+    #[serde(default, rename_all = "camelCase")]
     struct Cached {
-        #[serde(default)]
         config: String,
+        capability_args: Option<serde_json::Map<String, serde_json::Value>>,
     }
     use base64::Engine as _;
-    let decoded = serde_json::from_str::<Cached>(cached)
-        .ok()
-        .and_then(|cached| {
-            base64::engine::general_purpose::STANDARD
-                .decode(cached.config)
-                .ok()
-        })
-        .map(|bytes| String::from_utf8_lossy(&bytes).into_owned());
-    cached.contains(word) || decoded.is_some_and(|text| text.contains(word))
+    let entry: Cached = serde_json::from_str(&cached).unwrap_or_default();
+    let capabilities = entry.capability_args.unwrap_or_default();
+    if capabilities.contains_key(ANNOTATIONS_CAPABILITY) {
+        return None;
+    }
+    let config = base64::engine::general_purpose::STANDARD
+        .decode(entry.config)
+        .unwrap_or_default();
+    Some(cached + &String::from_utf8_lossy(&config))
 }
 
 #[cfg(test)]

@@ -135,6 +135,19 @@ fn i6_on_crio_a_program_that_its_cache_names_stays() {
 }
 
 #[test]
+fn i6_containerd_needs_no_program_for_the_sandboxes_in_its_cache() {
+    let lab = Lab::new(Intent::Drain);
+    let config = r#"{"name":"n","plugins":[{"type":"multus"}]}"#;
+    let encoded = base64::engine::general_purpose::STANDARD.encode(config);
+    let cached = format!(
+        r#"{{"kind":"cniCacheV1","config":"{encoded}","capabilityArgs":{{"io.kubernetes.cri.pod-annotations":{{}}}}}}"#
+    );
+    lab.put("cache/results/multus-cni-network-c1-eth0", &cached);
+    assert_eq!(lab.leave(), Left::Gone { kept: vec![] });
+    assert!(!lab.has("bin/multus"));
+}
+
+#[test]
 fn i3_while_serving_nothing_goes() {
     let lab = Lab::new(Intent::Serve);
     assert_eq!(lab.leave(), Left::NotAsked);
