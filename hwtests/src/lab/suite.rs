@@ -68,12 +68,11 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
         let began = Instant::now();
         match suite {
             Suite::Main => main_job(arguments, &mut counts),
-            Suite::Sriov => play(
-                arguments,
-                &[Story::SriovCrash, Story::Sriov],
-                None,
-                &mut counts,
-            ),
+            // A boot each: the crash matrix binds VFs to vfio-pci for its own ends.
+            Suite::Sriov => {
+                play(arguments, &[Story::SriovCrash], None, &mut counts);
+                play(arguments, &[Story::Sriov], None, &mut counts);
+            }
             Suite::Sriovdp => with_both(arguments, &[Story::Sriovdp], &mut counts),
             Suite::Multus => play(arguments, &[Story::Multus], None, &mut counts),
         }
