@@ -74,7 +74,15 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
                 play(arguments, &[Story::Sriov], None, &mut counts);
             }
             Suite::Sriovdp => with_both(arguments, &[Story::Sriovdp], &mut counts),
-            Suite::Multus => play(arguments, &[Story::Multus], None, &mut counts),
+            Suite::Multus if arguments.long || !arguments.suite.is_empty() => {
+                play(arguments, &[Story::Multus], None, &mut counts);
+            }
+            Suite::Multus => {
+                println!(
+                    "\nskipped: suite Multus, whose issue is open; --long and --suite multus play it"
+                );
+                counts.skipped += 1;
+            }
         }
         println!("\nsuite {suite:?}: {} s", began.elapsed().as_secs());
     }
