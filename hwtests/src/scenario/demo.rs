@@ -5,16 +5,13 @@ pub mod traffic;
 
 use std::{collections::BTreeMap, time::Duration};
 
-use anyhow::{Context, Result, ensure};
-use proto::podresources::{
-    AllocatableResourcesRequest, pod_resources_lister_client::PodResourcesListerClient,
-};
+use anyhow::{Result, ensure};
 
 use self::networks::{DPDK, KERNEL, STORAGE};
 use super::{leftovers, look};
 use crate::{
     guest::{
-        cluster::{Cluster, POD_START},
+        cluster::POD_START,
         hardware::differences,
         node::{Node, VFS_PER_PF},
         pod::PodSpec,
@@ -129,19 +126,11 @@ async fn advertised() -> Result<String> {
 }
 
 async fn allocatable() -> Result<BTreeMap<String, usize>> {
-    let channel = proto::uds::dial(&Cluster::pod_resources(), Duration::from_secs(5))
-        .await
-        .context("dial the kubelet's PodResources")?;
-    let answer = PodResourcesListerClient::new(channel)
-        .get_allocatable_resources(AllocatableResourcesRequest {})
-        .await
-        .context("ask the kubelet for its devices")?
-        .into_inner();
-    let mut counts = BTreeMap::new();
-    for device in answer.devices {
-        *counts.entry(device.resource_name).or_default() += device.device_ids.len();
-    }
-    Ok(counts)
+    let offers = look::offers().await?;
+    Ok(offers
+        .into_iter()
+        .map(|(resource, ids)| (resource, ids.len()))
+        .collect())
 }
 
 /// Creates a pod and waits until it runs.

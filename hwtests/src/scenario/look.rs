@@ -7,7 +7,8 @@ use std::{
 
 use anyhow::{Context, Result, bail, ensure};
 use proto::podresources::{
-    ListPodResourcesRequest, pod_resources_lister_client::PodResourcesListerClient,
+    AllocatableResourcesRequest, ListPodResourcesRequest,
+    pod_resources_lister_client::PodResourcesListerClient,
 };
 use serde_json::Value;
 
@@ -105,6 +106,30 @@ pub async fn devices(pod: &str) -> Result<BTreeMap<String, Vec<String>>> {
         }
     }
     Ok(devices)
+}
+
+/// Healthy devices that the kubelet would give to a pod, by resource name.
+pub type Offers = BTreeMap<String, BTreeSet<String>>;
+
+/// What the kubelet offers now.
+///
+/// # Errors
+/// When it does not answer.
+pub async fn offers() -> Result<Offers> {
+    let channel = proto::uds::dial(&Cluster::pod_resources(), Duration::from_secs(5))
+        .await
+        .context("dial the kubelet's PodResources")?;
+    let answer = PodResourcesListerClient::new(channel)
+        .get_allocatable_resources(AllocatableResourcesRequest {})
+        .await
+        .context("ask the kubelet for its devices")?
+        .into_inner();
+    let mut offers = Offers::new();
+    for device in answer.devices {
+        let ids = offers.entry(device.resource_name).or_default();
+        ids.extend(device.device_ids);
+    }
+    Ok(offers)
 }
 
 /// The elements of a pod's network-status, waited for: a plain pod's is written after its start.

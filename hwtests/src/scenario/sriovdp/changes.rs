@@ -132,10 +132,10 @@ fn carrier_of(name: &str) -> Option<String> {
 
 /// All devices are offered, at each look during `time`.
 async fn stays(stage: &Stage<'_>, time: Duration) -> Result<()> {
-    let wanted = offers::now().await?;
+    let wanted = crate::scenario::look::offers().await?;
     let end = std::time::Instant::now() + time;
     while std::time::Instant::now() < end {
-        let seen = offers::now().await?;
+        let seen = crate::scenario::look::offers().await?;
         ensure!(seen == wanted, "the offers changed to {seen:?}");
         tokio::time::sleep(Duration::from_millis(50)).await;
     }

@@ -111,7 +111,7 @@ async fn on_hardware(stage: &Stage<'_>) -> Result<String> {
 /// For a second no VF is offered: a pool's mode changes only while nothing of it is allocated.
 async fn stays_software() -> Result<()> {
     for _ in 0..20 {
-        let offers = offers::now().await?;
+        let offers = crate::scenario::look::offers().await?;
         let ids = offers.get(POOL.1).cloned().unwrap_or_default();
         ensure!(
             ids.iter().all(|id| id.starts_with("software-")),

@@ -1,48 +1,20 @@
 //! What the kubelet offers: the ids that it would give to a pod, and how long a change takes until it is seen there.
 
 use std::{
-    collections::{BTreeMap, BTreeSet},
+    collections::BTreeSet,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail};
-use proto::podresources::{
-    AllocatableResourcesRequest, pod_resources_lister_client::PodResourcesListerClient,
+use crate::{
+    guest::{cluster::NODE, node::Node},
+    scenario::look::{self, Offers},
 };
-
-use crate::guest::{
-    cluster::{Cluster, NODE},
-    node::Node,
-};
-
-/// Healthy devices by resource.
-pub(super) type Offers = BTreeMap<String, BTreeSet<String>>;
+use anyhow::{Result, bail};
 
 /// Far more than a change takes; a step that waits longer does not hold.
 const LIMIT: Duration = Duration::from_mins(1);
 /// The kubelet answers PodResources 100 times a second, and others ask, too.
 const LOOK: Duration = Duration::from_millis(25);
-
-/// What the kubelet offers now.
-///
-/// # Errors
-/// When it does not answer.
-pub(super) async fn now() -> Result<Offers> {
-    let channel = proto::uds::dial(&Cluster::pod_resources(), Duration::from_secs(5))
-        .await
-        .context("dial the kubelet's PodResources")?;
-    let answer = PodResourcesListerClient::new(channel)
-        .get_allocatable_resources(AllocatableResourcesRequest {})
-        .await
-        .context("ask the kubelet for its devices")?
-        .into_inner();
-    let mut offers = Offers::new();
-    for device in answer.devices {
-        let ids = offers.entry(device.resource_name).or_default();
-        ids.extend(device.device_ids);
-    }
-    Ok(offers)
-}
 
 /// Waits until the resource consists of exactly these healthy devices. Returns how long it took.
 ///
@@ -67,7 +39,7 @@ pub(super) async fn until(what: &str, holds: impl Fn(&Offers) -> bool) -> Result
     let started = Instant::now();
     loop {
         // A kubelet that restarts does not answer.
-        let seen = now().await;
+        let seen = look::offers().await;
         if seen.as_ref().is_ok_and(&holds) {
             return Ok(started.elapsed());
         }

@@ -7,7 +7,7 @@ use cni::config::NetworkList;
 use host::error::Error;
 use host::file;
 
-use super::{HostView, generated};
+use super::HostView;
 use crate::primary::is_own;
 
 /// The primary plugin's configuration.
@@ -120,14 +120,12 @@ fn usable(dir: &Path, name: &str) -> Result<Primary, String> {
     })
 }
 
-/// Name of our file unless the admin supplies one.
-pub const OWN: &str = generated::FILE;
-
 #[cfg(test)]
 mod tests {
     use host::file::Durability;
 
     use super::*;
+    use crate::lifecycle::generated::FILE as OWN;
 
     const FLANNEL: &str = r#"{"cniVersion":"1.0.0","name":"cbr0","plugins":[{"type":"flannel"}]}"#;
     const OURS: &str =
