@@ -1,10 +1,12 @@
 //! Command line of `multus-daemon`.
 
+use std::ffi::OsString;
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand};
+use clap::{Args, CommandFactory, Parser, Subcommand};
 
 use crate::install::InstallOptions;
+use crate::probe::Question;
 
 /// Plans the networks of pods for the multus CNI plugin, and writes network-status and events.
 #[derive(Debug, Parser)]
@@ -58,6 +60,9 @@ pub struct Options {
         default_value = "/var/run/k8s.cni.cncf.io/devinfo"
     )]
     pub devinfo_dir: PathBuf,
+    /// Where sysfs is mounted.
+    #[arg(long, global = true, default_value = "/sys")]
+    pub sysfs_root: PathBuf,
     /// Where the container runtime keeps its networks' state, with `results` below it.
     #[arg(long, global = true, default_value = "/var/lib/cni")]
     pub runtime_cache_dir: PathBuf,
@@ -73,8 +78,15 @@ pub struct Options {
 /// One-shot commands.
 #[derive(Debug, Clone, Subcommand)]
 pub enum Command {
-    /// Puts the plugin and its CNI configuration onto the node (the init container).
+    /// Puts the plugin and its CNI configuration onto the node (the init container). An option that it does not know is
+    /// passed over with a warning; of one that comes twice the last counts.
+    #[command(args_override_self = true)]
     Install(Box<InstallOptions>),
+    /// Asks the daemon that serves at the socket how it is; fails if it is not well.
+    Probe {
+        /// Whether it lives, or whether it does its job.
+        question: Question,
+    },
     /// For the plugin.
     #[command(flatten)]
     OneShot(OneShot),
@@ -89,15 +101,104 @@ pub enum OneShot {
     Report,
 }
 
+/// A command line as it may be parsed, and what was taken out of it.
+///
+/// `install` gets the options of other entry points from values files made for Go multus. What is no option of ours must
+/// not keep multus from the node.
+pub fn without_unknown(words: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
+    let cli = Cli::command();
+    let is_install = words.iter().skip(1).any(|word| word == "install");
+    let Some(install) = cli.find_subcommand("install").filter(|_| is_install) else {
+        return (words, Vec::new());
+    };
+    let known = |word: &str| {
+        let name = word.split('=').next().unwrap_or_default();
+        ["--help", "--version", "-h", "-V"].contains(&name)
+            || [install, &cli].iter().any(|command| {
+                command.get_arguments().any(|arg| {
+                    arg.get_long()
+                        .is_some_and(|long| name.strip_prefix("--") == Some(long))
+                })
+            })
+    };
+    let (mut kept, mut unknown) = (Vec::new(), Vec::new());
+    // A value that follows an option as a word of its own goes with it.
+    let mut dropping = false;
+    for word in words {
+        let text = word.to_string_lossy();
+        if text.starts_with('-') {
+            dropping = !known(&text);
+        }
+        if dropping {
+            unknown.push(text.into_owned());
+        } else {
+            kept.push(word);
+        }
+    }
+    (kept, unknown)
+}
+
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory;
-
     use super::*;
 
     #[test]
     fn the_command_line_is_consistent() {
         Cli::command().debug_assert();
+    }
+
+    fn cleaned(line: &str) -> (Vec<String>, Vec<String>) {
+        let words = line.split_whitespace().map(OsString::from).collect();
+        let (kept, unknown) = without_unknown(words);
+        let kept = kept.iter().map(|word| word.to_string_lossy().into_owned());
+        (kept.collect(), unknown)
+    }
+
+    #[test]
+    fn row_57_options_of_other_entry_points_are_passed_over_and_known_ones_kept() {
+        let (kept, unknown) = cleaned(
+            "multus-daemon install --multus-conf-file=auto --rename-conf-file --cni-version=0.3.1 \
+             --multus-cni-conf-dir /host/etc/cni/multus/net.d --config=/c --namespace-isolation",
+        );
+        assert_eq!(
+            kept.join(" "),
+            "multus-daemon install --multus-conf-file=auto --cni-version=0.3.1 --config=/c --namespace-isolation"
+        );
+        assert_eq!(
+            unknown,
+            [
+                "--rename-conf-file",
+                "--multus-cni-conf-dir",
+                "/host/etc/cni/multus/net.d"
+            ]
+        );
+        Cli::try_parse_from(kept).unwrap();
+    }
+
+    #[test]
+    fn a_wrong_option_of_any_other_command_is_an_error() {
+        let (kept, unknown) = cleaned("multus-daemon report --no-such-option");
+        assert!(unknown.is_empty());
+        assert!(Cli::try_parse_from(kept).is_err());
+    }
+
+    #[test]
+    fn row_57_of_an_option_that_comes_twice_the_last_counts() {
+        let cli = Cli::try_parse_from([
+            "multus-daemon",
+            "install",
+            "--cni-bin-dir=/a",
+            "--multus-log-level=debug",
+            "--cni-bin-dir=/b",
+            "--plugin=/x",
+            "--plugin=/y",
+        ])
+        .unwrap();
+        let Some(Command::Install(options)) = cli.command else {
+            panic!("{cli:?}");
+        };
+        assert_eq!(options.cni_bin_dir, PathBuf::from("/b"));
+        assert_eq!(options.plugins, [PathBuf::from("/x"), PathBuf::from("/y")]);
     }
 
     #[test]

@@ -36,12 +36,18 @@ pub struct InstallOptions {
     /// `auto`: the configuration is generated; else a file that is installed as it is.
     #[arg(long, default_value = "auto")]
     pub multus_conf_file: String,
-    /// The plugin to install; empty: the one beside this program.
-    #[arg(long, default_value = "")]
-    pub multus_bin_file: PathBuf,
+    /// The plugin to install; without it the one beside this program.
+    #[arg(long)]
+    pub multus_bin_file: Option<PathBuf>,
     /// The plugin is on the node already.
     #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
     pub skip_multus_binary_copy: bool,
+    /// A further CNI program to install, under its own name; may be repeated. It leaves the node together with multus.
+    #[arg(long = "plugin", value_name = "FILE")]
+    pub plugins: Vec<PathBuf>,
+    /// Installs what `--plugin` names and nothing else, for nodes with another meta-plugin.
+    #[arg(long)]
+    pub only_plugins: bool,
     /// The primary's file in the configuration folder; empty: the first one.
     #[arg(long, default_value = "")]
     pub multus_master_cni_file_name: String,
@@ -138,6 +144,39 @@ pub fn install(
             );
         }
     }
+    install_with(options, daemon, cni_dir)
+}
+
+/// Installs the programs that `--plugin` names and nothing else: no configuration, no state.
+///
+/// # Errors
+/// When the folder of programs is missing or a program cannot be read or written.
+pub fn install_plugins(options: &InstallOptions) -> anyhow::Result<Vec<PathBuf>> {
+    if !options.cni_bin_dir.is_dir() {
+        bail!(
+            "{} is no folder: mount the node's folder of CNI programs there, or name another one",
+            options.cni_bin_dir.display()
+        );
+    }
+    options
+        .plugins
+        .iter()
+        .map(|source| {
+            let name = source
+                .file_name()
+                .with_context(|| format!("--plugin {} names no file", source.display()))?;
+            let path = options.cni_bin_dir.join(name);
+            copy(&program(source)?, &path)?;
+            Ok(path)
+        })
+        .collect()
+}
+
+fn install_with(
+    options: &InstallOptions,
+    daemon: &Map<String, Value>,
+    cni_dir: &Path,
+) -> anyhow::Result<Healed> {
     if options.cleanup_config_on_exit {
         warn!(
             "--cleanup-config-on-exit has no effect: only the removal of multus removes its configuration"
@@ -179,27 +218,35 @@ fn conf_file(settings: &Settings) -> anyhow::Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// Copies the plugin under each of its names; a running one is replaced by rename, never written to. Returns the
-/// programs' paths on the host.
+/// Copies the plugin under each of its names, and what `--plugin` names. Returns the programs' paths on the host.
 fn programs(options: &InstallOptions) -> anyhow::Result<Vec<PathBuf>> {
     let view = HostView::of(&options.cni_bin_dir);
-    let paths = NAMES.map(|name| options.cni_bin_dir.join(name));
+    let mut paths = NAMES.map(|name| options.cni_bin_dir.join(name)).to_vec();
     if !options.skip_multus_binary_copy {
-        let source = if options.multus_bin_file.as_os_str().is_empty() {
-            beside_this_program()?
-        } else {
-            options.multus_bin_file.clone()
+        let source = match &options.multus_bin_file {
+            Some(file) => file.clone(),
+            None => beside_this_program()?,
         };
-        let bytes =
-            file::read(&source)?.with_context(|| format!("{} does not exist", source.display()))?;
+        let bytes = program(&source)?;
         for path in &paths {
-            if file::read(path)?.as_deref() != Some(&bytes) {
-                file::write(path, &bytes, 0o755, Durability::PowerCut)?;
-                info!(program = %path.display(), "installed");
-            }
+            copy(&bytes, path)?;
         }
     }
+    paths.extend(install_plugins(options)?);
     Ok(paths.iter().map(|path| view.on_host(path)).collect())
+}
+
+fn program(source: &Path) -> anyhow::Result<Vec<u8>> {
+    file::read(source)?.with_context(|| format!("{} does not exist", source.display()))
+}
+
+/// A running program is replaced by rename, never written to; an equal one stays.
+fn copy(bytes: &[u8], path: &Path) -> anyhow::Result<()> {
+    if file::read(path)?.as_deref() != Some(bytes) {
+        file::write(path, bytes, 0o755, Durability::PowerCut)?;
+        info!(program = %path.display(), "installed");
+    }
+    Ok(())
 }
 
 fn beside_this_program() -> anyhow::Result<PathBuf> {

@@ -21,6 +21,7 @@ pub mod outbox;
 pub mod plain;
 pub mod plan;
 pub mod primary;
+pub mod probe;
 pub mod report;
 pub mod server;
 pub mod service;

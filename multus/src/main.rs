@@ -10,14 +10,15 @@ use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
-use multus::args::{Cli, Command, OneShot, Options};
+use multus::args::{self, Cli, Command, OneShot, Options};
 use multus::config::Config;
-use multus::{daemon, install, logging, oneshot};
-use tracing::error;
+use multus::{daemon, install, logging, oneshot, probe};
+use tracing::{error, warn};
 
 fn main() -> ExitCode {
-    let cli = Cli::parse();
-    match run(cli) {
+    let (words, unknown) = args::without_unknown(std::env::args_os().collect());
+    let cli = Cli::parse_from(words);
+    match run(cli, &unknown) {
         Ok(code) => code,
         Err(error) => {
             logging::start(tracing::level_filters::LevelFilter::ERROR);
@@ -27,9 +28,24 @@ fn main() -> ExitCode {
     }
 }
 
-fn run(cli: Cli) -> anyhow::Result<ExitCode> {
+fn run(cli: Cli, unknown: &[String]) -> anyhow::Result<ExitCode> {
     let config = daemon::read_config(&cli.options)?;
+    if let Some(Command::Probe { question }) = cli.command {
+        let dir = cli
+            .options
+            .socket_dir
+            .as_ref()
+            .unwrap_or(&config.socket_dir);
+        probe::ask(dir, question).context("probe")?;
+        return Ok(ExitCode::SUCCESS);
+    }
     start_log(&cli.options, &config)?;
+    if !unknown.is_empty() {
+        warn!(
+            options = unknown.join(" "),
+            "not known here, without effect"
+        );
+    }
     let in_cluster = std::env::var_os("KUBERNETES_SERVICE_HOST").is_some()
         && std::env::var_os("KUBERNETES_SERVICE_PORT").is_some();
     let runtime = tokio::runtime::Builder::new_current_thread()
@@ -41,6 +57,11 @@ fn run(cli: Cli) -> anyhow::Result<ExitCode> {
     match cli.command {
         None => {
             runtime.block_on(daemon::run(cli.options, config, in_cluster))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Probe { .. }) => Ok(ExitCode::SUCCESS),
+        Some(Command::Install(options)) if options.only_plugins => {
+            install::install_plugins(&options)?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Install(options)) => {

@@ -173,3 +173,31 @@ fn row_52_a_file_of_the_admins_is_installed_under_its_own_name() {
     assert_eq!(lab.text("net.d/70-mine.conf").as_deref(), Some(text));
     assert_eq!(lab.text("net.d/00-multus.conflist"), None);
 }
+
+#[test]
+fn row_59_further_plugins_are_installed_and_known_for_the_way_out() {
+    let lab = Lab::new();
+    lab.put("sriov", "a further plugin");
+    let source = format!("--plugin={}", lab.path("sriov").display());
+    lab.install(&[&source]).unwrap();
+    assert_eq!(lab.text("bin/sriov").as_deref(), Some("a further plugin"));
+    let installed = Store::new(&lab.path("state")).read().unwrap().unwrap();
+    assert!(installed.programs.contains(&lab.path("bin/sriov")));
+}
+
+#[test]
+fn only_plugins_leaves_configuration_and_state_alone() {
+    let lab = Lab::new();
+    lab.put("sriov", "a further plugin");
+    let line = Line::parse_from([
+        "install".to_owned(),
+        "--only-plugins".to_owned(),
+        format!("--cni-bin-dir={}", lab.path("bin").display()),
+        format!("--plugin={}", lab.path("sriov").display()),
+    ]);
+    install_plugins(&line.options).unwrap();
+    assert_eq!(lab.text("bin/sriov").as_deref(), Some("a further plugin"));
+    assert_eq!(lab.text("bin/multus"), None);
+    assert!(!lab.path("state").exists());
+    assert_eq!(file::list(&lab.path("net.d")).unwrap(), ["10-flannel.conf"]);
+}

@@ -1,0 +1,125 @@
+//! `multus-daemon probe`: asks the daemon at the socket how it is, for containers without a shell or an HTTP client.
+
+use std::io::{self, Read, Write};
+use std::os::unix::net::UnixStream;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use clap::ValueEnum;
+use multus_plugin::wire::SOCKET_NAME;
+
+/// Far more than an answer takes; the kubelet's own limit is one second by default.
+const LIMIT: Duration = Duration::from_secs(2);
+/// More than either answer has.
+const LARGEST: u64 = 64 * 1024;
+
+/// What to ask.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub enum Question {
+    /// Whether the daemon lives.
+    Live,
+    /// Whether it does its job.
+    Ready,
+}
+
+/// Why a probe fails.
+#[derive(Debug, thiserror::Error)]
+pub enum ProbeError {
+    /// Nobody answers.
+    #[error("ask {socket}", socket = socket.display())]
+    NoAnswer {
+        /// Where.
+        socket: PathBuf,
+        /// Why.
+        #[source]
+        source: io::Error,
+    },
+    /// It answers that it is not well.
+    #[error("the daemon at {socket} says: {said}", socket = socket.display())]
+    NotWell {
+        /// Where.
+        socket: PathBuf,
+        /// Its words.
+        said: String,
+    },
+}
+
+/// Asks the daemon whose socket is in `dir`.
+///
+/// # Errors
+/// When it does not answer, or answers anything but 200.
+pub fn ask(dir: &Path, question: Question) -> Result<(), ProbeError> {
+    let socket = dir.join(SOCKET_NAME);
+    let path = match question {
+        Question::Live => "/healthz",
+        Question::Ready => "/readyz",
+    };
+    let answer = exchange(&socket, path).map_err(|source| ProbeError::NoAnswer {
+        socket: socket.clone(),
+        source,
+    })?;
+    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
+    if head.split(' ').nth(1) == Some("200") {
+        return Ok(());
+    }
+    Err(ProbeError::NotWell {
+        socket,
+        said: body.trim().replace('\n', "; "),
+    })
+}
+
+fn exchange(socket: &Path, path: &str) -> io::Result<String> {
+    let mut stream = UnixStream::connect(socket)?;
+    stream.set_read_timeout(Some(LIMIT))?;
+    stream.set_write_timeout(Some(LIMIT))?;
+    write!(
+        stream,
+        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
+    )?;
+    let mut answer = String::new();
+    stream.take(LARGEST).read_to_string(&mut answer)?;
+    Ok(answer)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::net::UnixListener;
+
+    use super::*;
+
+    /// A daemon that gives one answer.
+    fn answered(answer: &'static str, question: Question) -> (Result<(), ProbeError>, String) {
+        let dir = tempfile::tempdir().unwrap();
+        let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
+        let daemon = std::thread::spawn(move || {
+            let (mut stream, _) = listener.accept().unwrap();
+            let mut asked = [0; 256];
+            let length = stream.read(&mut asked).unwrap();
+            stream.write_all(answer.as_bytes()).unwrap();
+            String::from_utf8_lossy(&asked[..length]).into_owned()
+        });
+        let told = ask(dir.path(), question);
+        (told, daemon.join().unwrap())
+    }
+
+    #[test]
+    fn each_question_has_its_path_and_200_is_well() {
+        for (question, path) in [(Question::Live, "/healthz"), (Question::Ready, "/readyz")] {
+            let (told, asked) = answered("HTTP/1.1 200 OK\r\n\r\nok", question);
+            told.unwrap();
+            assert!(asked.starts_with(&format!("GET {path} ")), "{asked}");
+        }
+    }
+
+    #[test]
+    fn another_answer_or_none_fails_with_the_daemons_words() {
+        let (told, _) = answered(
+            "HTTP/1.1 500 Internal Server Error\r\n\r\nnot ready",
+            Question::Ready,
+        );
+        assert!(told.unwrap_err().to_string().ends_with("says: not ready"));
+        let nobody = tempfile::tempdir().unwrap();
+        let error = ask(nobody.path(), Question::Live).unwrap_err();
+        assert!(error.to_string().starts_with("ask /"), "{error}");
+    }
+}
