@@ -19,7 +19,10 @@ use std::time::Duration;
 
 use cni::plugin::{Attachment, Invocation};
 use host::lock::Lock;
+use host::netlink::vf::VfAttribute;
+use host::pci::PciAddress;
 
+use crate::baseline::{self, Baseline};
 use crate::compat::GoFiles;
 use crate::config::Network;
 use crate::crash::{self, Point};
@@ -27,7 +30,7 @@ use crate::error::{Error, Result};
 use crate::ledger::{Entry, Ledger};
 use crate::log::Log;
 use crate::node::Node;
-use crate::record::{Record, SlotRecord};
+use crate::record::{FORMAT, Ipam, Mode, Owner, Phase, Record, SlotRecord};
 use crate::site::Site;
 
 /// A record, by what was handed out.
@@ -117,18 +120,88 @@ impl<'a> Context<'a> {
         }
     }
 
-    /// What is known of an attachment: by the ledger, or else by the Go plugin's cache.
+    /// What is known of an attachment: by the ledger, by the Go plugin's cache, or of a damaged record by the baseline.
     pub(crate) fn known(&self, attachment: &Attachment) -> Result<Option<Known>> {
-        match self.ledger.get(attachment).map_err(Error::State)? {
+        let is_torn = match self.ledger.get(attachment).map_err(Error::State)? {
             Entry::Record(record) => return Ok(Some(Known::Vf(record))),
             Entry::Slot(record) => return Ok(Some(Known::Slot(record))),
-            Entry::Torn(error) => self
-                .log
-                .warning(&format!("ignored: {}", cni::error::chain(&error))),
-            Entry::Absent => {}
-        }
+            Entry::Torn(error) => {
+                self.log
+                    .warning(&format!("ignored: {}", cni::error::chain(&error)));
+                true
+            }
+            Entry::Absent => false,
+        };
         let of_go = self.files.record(attachment).map_err(Error::State)?;
-        Ok(of_go.map(|record| Known::Vf(Box::new(record))))
+        let record = match of_go {
+            None if is_torn => match self.ledger.vf_of(attachment).map_err(Error::State)? {
+                Some(vf) => self.baseline_record(vf, attachment)?,
+                None => None,
+            },
+            of_go => of_go,
+        };
+        Ok(record.map(|record| Known::Vf(Box::new(record))))
+    }
+
+    /// A record in place of one that cannot be read: the VF is to be what it was when nobody had used it. `None` without
+    /// baseline of this boot.
+    pub(crate) fn baseline_record(
+        &self,
+        vf: PciAddress,
+        attachment: &Attachment,
+    ) -> Result<Option<Record>> {
+        let Some(baseline) = Baseline::read(&self.site.state, vf, &self.boot) else {
+            return Ok(None);
+        };
+        let owner = self.files.owner(vf).map_err(Error::State)?;
+        let original = baseline.original;
+        let mode = match &original.netdev {
+            Some(_) => Mode::Kernel,
+            None => Mode::Userspace,
+        };
+        // Values do not matter: undo asks which attributes were set, and the baseline says to what they go back.
+        let mut attributes: Vec<_> = original
+            .attributes
+            .iter()
+            .flat_map(baseline::attributes)
+            .collect();
+        attributes.extend(
+            original
+                .attributes
+                .as_ref()
+                .map(|state| VfAttribute::Mac(state.mac)),
+        );
+        // Of its own attachment the runtime tells network and IPAM plugin.
+        let is_own = *attachment == self.attachment();
+        let network = Network::read(&self.call.config)
+            .ok()
+            .filter(|_| is_own && self.call.command == cni::plugin::Command::Del);
+        let ipam = network.as_ref().and_then(|network| network.ipam.clone());
+        Ok(Some(Record {
+            format: FORMAT,
+            attachment: attachment.clone(),
+            network: network.map_or_else(String::new, |_| self.call.name.clone()),
+            owner: owner.map(|netns| Owner {
+                netns,
+                identity: None,
+                boot: None,
+            }),
+            vf,
+            pf: None,
+            mode,
+            phase: Phase::Committed,
+            original,
+            attributes,
+            address: None,
+            mac_pinned: None,
+            reset_function: false,
+            ipam: ipam.map(|kind| Ipam {
+                r#type: kind,
+                config: None,
+                args: String::new(),
+                path: String::new(),
+            }),
+        }))
     }
 }
 

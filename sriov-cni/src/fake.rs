@@ -107,12 +107,14 @@ impl Machine {
             neighbours: BTreeMap::new(),
             at: Some(Spot::Host),
             link: Some(link),
-            host: vec![Link {
-                index: 2,
-                name: "ens1f0".to_owned(),
-                mtu: 9000,
-                ..Link::default()
-            }],
+            host: [(2, "ens1f0"), (3, "eth1")]
+                .map(|(index, name)| Link {
+                    index,
+                    name: name.to_owned(),
+                    mtu: 9000,
+                    ..Link::default()
+                })
+                .to_vec(),
             pods: BTreeMap::new(),
             announced: Vec::new(),
             changes: Vec::new(),

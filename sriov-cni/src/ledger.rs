@@ -85,6 +85,16 @@ impl Ledger {
         Ok(text.as_deref().and_then(parse_key))
     }
 
+    /// The VF that was given to an attachment last, found without its record.
+    pub fn vf_of(&self, attachment: &Attachment) -> Result<Option<PciAddress>> {
+        for vf in self.vfs()? {
+            if self.holder(vf)?.as_ref() == Some(attachment) {
+                return Ok(Some(vf));
+            }
+        }
+        Ok(None)
+    }
+
     /// The record that holds a VF.
     pub fn of_vf(&self, vf: PciAddress) -> Result<Entry> {
         match self.holder(vf)? {

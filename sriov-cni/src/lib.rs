@@ -9,6 +9,7 @@ pub mod addresses;
 pub mod admin;
 pub mod announce;
 pub mod apply;
+pub mod baseline;
 pub mod command;
 pub mod compat;
 pub mod config;

@@ -1,7 +1,11 @@
 //! The request loop: sends one message, matches replies by sequence number, decodes errors with the kernel's text.
 
 use std::io::{self, ErrorKind};
+use std::os::fd::AsFd;
+use std::time::Duration;
 
+use nix::sys::socket::{setsockopt, sockopt};
+use nix::sys::time::TimeVal;
 use rtnetlink::packet_core::{
     Emitable, NLM_F_ACK, NLM_F_DUMP, NLM_F_DUMP_INTR, NLM_F_MULTIPART, NLM_F_REQUEST,
     NetlinkBuffer, NetlinkHeader,
@@ -23,6 +27,9 @@ const ERROR_AND_HEADER: usize = 4 + 16;
 /// Room for the largest message: a list of VFs, whose attribute has a length of 16 bits, and the link around it. Lists in
 /// several messages come in parts of 32 KiB.
 const LARGEST_MESSAGE: usize = 80 << 10;
+/// The kernel answers a request before sending it has returned, however long that took; without this, an answer that got
+/// lost would be waited for forever.
+const PATIENCE: Duration = Duration::from_secs(10);
 /// A dump that changes while it is read is read again this often.
 const DUMP_TRIES: usize = 16;
 
@@ -43,6 +50,7 @@ pub(super) struct Reply {
 pub(super) enum Failure {
     Refused(Cause),
     Garbled(String),
+    Silent,
 }
 
 impl Failure {
@@ -51,6 +59,10 @@ impl Failure {
         match self {
             Self::Refused(source) => Error::Kernel { step, source },
             Self::Garbled(detail) => Error::Reply { step, detail },
+            Self::Silent => Error::Deadline {
+                step,
+                seconds: PATIENCE.as_secs_f64(),
+            },
         }
     }
 }
@@ -78,6 +90,7 @@ impl Transport {
             let _ = socket.set_ext_ack(true);
             // Binds as well.
             socket.connect(&SocketAddr::new(0, 0))?;
+            limit(&socket, PATIENCE)?;
             Ok(socket)
         };
         let socket =
@@ -181,6 +194,7 @@ impl Transport {
                 .recv_from(&mut self.datagram, nix::libc::MSG_TRUNC);
             match received {
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) if error.kind() == ErrorKind::WouldBlock => return Err(Failure::Silent),
                 Err(error) => return Err(error.into()),
                 Ok((_, sender)) if sender.port_number() != 0 => {}
                 Ok((length, _)) if length > self.datagram.len() => {
@@ -193,6 +207,19 @@ impl Transport {
         messages.retain(|message| message.sequence == self.sequence);
         Ok(messages)
     }
+}
+
+/// How long an answer may take.
+fn limit(socket: &Socket, within: Duration) -> io::Result<()> {
+    let within = TimeVal::new(
+        i64::try_from(within.as_secs()).unwrap_or(i64::MAX),
+        within.subsec_micros().into(),
+    );
+    Ok(setsockopt(
+        &socket.as_fd(),
+        sockopt::ReceiveTimeout,
+        &within,
+    )?)
 }
 
 /// The messages of one dump.

@@ -65,7 +65,7 @@ pub fn check(site: &Site, node: &mut dyn Node, call: &Invocation) -> Result<()> 
         .as_deref()
         .is_some_and(plan::is_userspace_driver);
     if !is_userspace {
-        context.check_interface(config.vf, &previous, ours, interface)?;
+        context.check_interface(&config, &previous, ours, interface)?;
     }
     match Ipam::of(call, Some(site.ipam))? {
         None => Ok(()),
@@ -91,12 +91,12 @@ impl Context<'_> {
 
     fn check_interface(
         &mut self,
-        vf: PciAddress,
+        config: &Config,
         previous: &AddResult,
         ours: usize,
         interface: &Interface,
     ) -> Result<()> {
-        let call = self.call;
+        let (call, vf) = (self.call, config.vf);
         let pod = Place::Pod(Path::new(&call.netns));
         let Some(link) = self.node.netdev(pod, vf)? else {
             return Err(differs(
@@ -106,6 +106,7 @@ impl Context<'_> {
             ));
         };
         compare(&link, interface)?;
+        compare_asked(&link, &config.interface)?;
         let addresses = self.node.addresses(pod, link.index)?;
         for ip in previous.ips.iter().filter(|ip| ip.interface == Some(ours)) {
             if !addresses.iter().any(|address| address.net == ip.address) {
@@ -173,6 +174,34 @@ fn compare(link: &Link, interface: &Interface) -> Result<()> {
     }
     if !link.up {
         return Err(differs(what("state"), "down".to_owned(), "up".to_owned()));
+    }
+    Ok(())
+}
+
+/// What no result tells; the configuration does.
+fn compare_asked(link: &Link, asked: &config::Interface) -> Result<()> {
+    let on_off = |on: bool| if on { "on" } else { "off" }.to_owned();
+    let rows = [
+        (
+            "promisc",
+            on_off(link.promiscuous),
+            asked.promisc.map(on_off),
+        ),
+        (
+            "allmulti",
+            on_off(link.all_multicast),
+            asked.allmulti.map(on_off),
+        ),
+        (
+            "txQLen",
+            link.tx_queue_len.to_string(),
+            asked.tx_queue_len.map(|length| length.to_string()),
+        ),
+    ];
+    for (what, found, asked) in rows {
+        if let Some(expected) = asked.filter(|asked| *asked != found) {
+            return Err(differs(format!("{what} of {}", link.name), found, expected));
+        }
     }
     Ok(())
 }

@@ -58,7 +58,7 @@ impl Context<'_> {
             Entry::Torn(error) => {
                 self.log
                     .warning(&format!("ignored: {}", cni::error::chain(&error)));
-                None
+                self.damaged(vf)?
             }
             Entry::Absent | Entry::Slot(_) => None,
         };
@@ -87,6 +87,17 @@ impl Context<'_> {
             attachment: record.attachment,
             name,
         }))
+    }
+
+    /// What the baseline says of a VF whose record cannot be read; the Go plugin's file says more.
+    fn damaged(&self, vf: PciAddress) -> Result<Option<Record>> {
+        let holder = self.ledger.holder(vf).map_err(Error::State)?;
+        match holder {
+            Some(holder) if self.files.record(&holder).map_err(Error::State)?.is_none() => {
+                self.baseline_record(vf, &holder)
+            }
+            _ => Ok(None),
+        }
     }
 
     /// Takes back other VFs of the PF whose dead owners have left them with the address that is wanted (design §3). True

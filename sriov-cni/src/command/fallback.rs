@@ -66,6 +66,7 @@ impl Context<'_> {
                 ));
             }
         }
+        self.check_master(fallback)?;
         let config = delegate::config(fallback, &call.config, call.version);
         let mut record = SlotRecord {
             format: FORMAT,
@@ -99,6 +100,36 @@ impl Context<'_> {
                 Err(Error::from_many(errors).unwrap_or_else(|| unreachable(slot)))
             }
         }
+    }
+
+    /// The plugin itself would not say which link it has not found.
+    fn check_master(&mut self, fallback: &Fallback) -> Result<()> {
+        let call = self.call;
+        let key = |key| fallback.config.get_folded(key);
+        let read = |text: &serde_json::value::RawValue| serde_json::from_str(text.get()).ok();
+        let Some(master) = key("master")
+            .and_then(read)
+            .filter(|master: &String| !master.is_empty())
+        else {
+            // That of the default route; and what is no name is for the plugin to judge.
+            return Ok(());
+        };
+        let is_in_pod = key("linkInContainer").is_some_and(|value| value.get() == "true");
+        let (place, where_) = if is_in_pod {
+            (Place::Pod(Path::new(&call.netns)), "in the pod")
+        } else {
+            (Place::Host, "on this node")
+        };
+        if self.node.link_by_name(place, &master)?.is_some() {
+            return Ok(());
+        }
+        Err(Error::Delegate {
+            plugin: fallback.plugin.clone(),
+            failure: cni::Error::new(
+                cni::error::code::INVALID_CONFIG,
+                format!("master {master}: there is no such interface {where_}"),
+            ),
+        })
     }
 
     fn delegate_add(&mut self, record: &mut SlotRecord, previous: AddResult) -> Result<AddResult> {

@@ -7,10 +7,11 @@ use host::pci::PciAddress;
 use serde::Serialize;
 
 use super::{Context, Known};
+use crate::baseline::{self, Baseline};
 use crate::error::Result;
-use crate::node::{Found, Node};
+use crate::node::{Found, Node, Place};
 use crate::plan;
-use crate::record::{Phase, Record};
+use crate::record::{Netdev, Phase, Record};
 use crate::site::Site;
 use crate::{observe, undo};
 
@@ -37,7 +38,7 @@ pub struct Row {
     #[serde(skip_serializing_if = "Option::is_none")]
     pub phase: Option<Phase>,
     /// What is not as it should be: of a VF in use, against what was asked; of a dead owner's, what `recover` would do;
-    /// of a free one, against what a driver makes of a fresh VF.
+    /// of a free one, against its baseline, or where it has none against what a driver makes of a fresh VF.
     pub drift: Vec<String>,
 }
 
@@ -133,7 +134,7 @@ impl Context<'_> {
         Ok(row)
     }
 
-    /// The VF as it is, against a fresh one.
+    /// The VF as it is, against its baseline or a fresh one.
     fn free(&mut self, vf: PciAddress) -> Result<Row> {
         let mut row = Row {
             device: vf.to_string(),
@@ -147,13 +148,28 @@ impl Context<'_> {
         };
         match self.node.function(vf)? {
             Found::Vf(function) => {
-                let state = self.node.attributes(&function.pf, function.index)?;
-                let fresh = state.map(|state| (plan::missing_defaults(&state), state));
-                for (default, state) in fresh.iter().flat_map(|(missing, state)| {
-                    missing.iter().map(move |default| (default, state))
-                }) {
+                let baseline = Baseline::read(&self.site.state, vf, &self.boot)
+                    // With another driver the VF is another one.
+                    .filter(|baseline| baseline.driver == function.driver);
+                let before = baseline.as_ref().map(|baseline| &baseline.original);
+                if let Some(state) = self.node.attributes(&function.pf, function.index)? {
+                    let expected = match before.and_then(|before| before.attributes.as_ref()) {
+                        Some(before) => baseline::attributes(before),
+                        None => plan::missing_defaults(&state),
+                    };
+                    let missing = expected
+                        .iter()
+                        .filter(|expected| expected.holds(&state) == Some(false));
                     row.drift
-                        .push(crate::apply::attributes::told(default, Some(state)));
+                        .extend(missing.map(|expected| {
+                            crate::apply::attributes::told(expected, Some(&state))
+                        }));
+                }
+                if let Some(netdev) = before.and_then(|before| before.netdev.as_ref()) {
+                    row.drift.extend(match self.node.netdev(Place::Host, vf)? {
+                        Some(now) => baseline::differences(netdev, &Netdev::from(&now)),
+                        None => vec![format!("interface {} is not on the host", netdev.name)],
+                    });
                 }
                 row.pf = Some(function.pf.address);
                 row.driver = function.driver;

@@ -2,6 +2,7 @@
 //! programs.
 
 mod add;
+mod baseline;
 mod check;
 mod crash;
 mod defaults;

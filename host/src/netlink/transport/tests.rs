@@ -89,3 +89,11 @@ fn a_dump_that_changed_on_the_way_is_not_used() {
     assert_eq!(dumped(0), Some(2));
     assert_eq!(dumped(NLM_F_DUMP_INTR), None);
 }
+
+#[test]
+fn an_answer_that_never_comes_is_a_deadline_and_no_hang() {
+    let mut transport = Transport::open().unwrap();
+    limit(&transport.socket, Duration::from_millis(1)).unwrap();
+    let failure = transport.receive().err().unwrap();
+    assert_eq!(failure.during("read").kind(), crate::error::Kind::Deadline);
+}

@@ -101,6 +101,36 @@ fn every_difference_is_named() {
 }
 
 #[test]
+fn what_was_asked_of_the_interface_is_compared_too() {
+    type Break = fn(&mut host::netlink::link::Link);
+    let asked = json!({ "promisc": true, "allmulti": false, "txQLen": 500 });
+    let cases: [(Break, &str); 3] = [
+        (
+            |link| link.promiscuous = false,
+            "promisc of net1 is off, expected on",
+        ),
+        (
+            |link| link.all_multicast = true,
+            "allmulti of net1 is on, expected off",
+        ),
+        (
+            |link| link.tx_queue_len = 1000,
+            "txQLen of net1 is 1000, expected 500",
+        ),
+    ];
+    for (break_it, expected) in cases {
+        let (mut world, config) = attached(&asked);
+        check(&mut world, &config).unwrap();
+        break_it(world.machine.link.as_mut().unwrap());
+        assert_eq!(text(&check(&mut world, &config).unwrap_err()), expected);
+    }
+    // What nobody asked for is the pod's business.
+    let (mut world, config) = attached(&json!({}));
+    world.machine.link.as_mut().unwrap().promiscuous = true;
+    check(&mut world, &config).unwrap();
+}
+
+#[test]
 fn an_interface_that_left_the_pod_is_a_difference() {
     let (mut world, config) = attached(&with_ipam());
     world.machine.at = Some(crate::fake::Spot::Host);

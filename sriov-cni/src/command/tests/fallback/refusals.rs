@@ -83,3 +83,34 @@ fn a_result_that_cannot_be_told_in_an_old_version_is_refused_before_anything_is_
     );
     assert_eq!(world.delegate_calls(), [""; 0]);
 }
+
+#[test]
+fn a_master_that_does_not_exist_is_named_before_the_plugin_is_called() {
+    let mut world = super::world();
+    let fallback = |keys: &Value| {
+        let mut fallback = json!({ "type": "macvlan", "master": "eth9" });
+        for (key, value) in keys.as_object().unwrap() {
+            fallback[key] = value.clone();
+        }
+        super::asked(&json!({ "fallback": fallback }))
+    };
+    for (keys, place) in [
+        (json!({}), "on this node"),
+        (json!({ "linkInContainer": true }), "in the pod"),
+    ] {
+        let refused = world.add("c1", NETNS, &fallback(&keys)).unwrap_err();
+        assert_eq!(
+            (refused.code(), text(&refused)),
+            (
+                7,
+                format!("fallback macvlan: master eth9: there is no such interface {place}")
+            )
+        );
+    }
+    assert_eq!(world.delegate_calls(), [""; 0]);
+    assert_eq!(world.leftovers(), [""; 0]);
+    // That of the default route.
+    world
+        .add("c1", NETNS, &fallback(&json!({ "master": "" })))
+        .unwrap();
+}
