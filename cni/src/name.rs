@@ -22,7 +22,7 @@ pub fn check_network(value: &str) -> Result<(), InvalidName> {
     identifier("network name", value)
 }
 
-/// At most 15 bytes, not empty, not `.` or `..`, no `/`, `:` or Unicode whitespace.
+/// At most 15 bytes, not empty, not `.` or `..`, no `/`, `:`, NUL or Unicode whitespace.
 pub fn check_interface(value: &str) -> Result<(), InvalidName> {
     let rule = if value.is_empty() {
         "it is empty"
@@ -32,9 +32,9 @@ pub fn check_interface(value: &str) -> Result<(), InvalidName> {
         "it is . or .."
     } else if value
         .chars()
-        .any(|c| matches!(c, '/' | ':') || c.is_whitespace())
+        .any(|c| matches!(c, '/' | ':' | '\0') || c.is_whitespace())
     {
-        "it contains a slash, a colon or white space"
+        "it contains a slash, a colon, a NUL or white space"
     } else {
         return Ok(());
     };
@@ -102,6 +102,7 @@ mod tests {
             "a b",
             "a\tb",
             "a\u{2003}b",
+            "a\0b",
             "sixteen_bytes_xx",
         ] {
             assert!(check_interface(bad).is_err(), "{bad:?}");

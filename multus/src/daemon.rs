@@ -108,6 +108,7 @@ async fn serve(
             nads: Some(nads.clone()),
             nad_files: nad_files.clone(),
             kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
+            sysfs: options.sysfs_root.clone(),
         },
         events: Arc::clone(&events),
     });

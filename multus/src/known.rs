@@ -54,12 +54,25 @@ pub enum Need {
     Named(String),
     /// The network in that file, or in the first file of that directory.
     At(String),
+    /// The PCI function that a plugin would take by other words than its address.
+    Function(Naming),
     /// The devices that the kubelet gave to the pod. With `others`, also which devices it gave to
     /// others or could give.
     Devices {
         /// All devices of the node are wanted, not only the pod's.
         others: bool,
     },
+}
+
+/// An interface of the host, as a plugin's configuration names it.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Naming {
+    /// By its name.
+    Interface(String),
+    /// By its hardware address.
+    HardwareAddress(String),
+    /// By a path below `/sys`.
+    Path(String),
 }
 
 /// Everything that was looked up so far.
@@ -71,6 +84,8 @@ pub struct Known {
     pub named: BTreeMap<String, Found<NetworkList>>,
     /// By path.
     pub at: BTreeMap<String, Found<NetworkList>>,
+    /// PCI addresses of named interfaces; `None` where there is no such interface, or no PCI function behind it.
+    pub functions: BTreeMap<Naming, Option<String>>,
     /// Devices, once asked for.
     pub devices: Option<Found<Allocation>>,
 }

@@ -10,6 +10,7 @@ pub mod api;
 pub mod args;
 pub mod config;
 pub mod daemon;
+pub mod function;
 pub mod guard;
 pub mod install;
 pub mod known;

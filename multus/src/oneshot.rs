@@ -127,6 +127,7 @@ fn service(options: &Options, config: Config, client: Option<Client>) -> Service
             nads: None,
             nad_files: NadFiles::new(config.cni_dir.join("nads")),
             kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
+            sysfs: options.sysfs_root.clone(),
         },
         config,
         events: Arc::new(Events::default()),

@@ -95,15 +95,11 @@ pub fn plan(question: &Question<'_>, known: &Known) -> Result<Answer, Refusal> {
     let ifnames = wanted::interface_names(&question.request.ifname, &networks)?;
     let routes = route::of(&networks)?;
 
-    if let Some(need) = device::need(&networks, known)? {
-        return Ok(Answer::Needs(BTreeSet::from([need])));
+    let needs = device::needs(&networks, known)?;
+    if !needs.is_empty() {
+        return Ok(Answer::Needs(needs));
     }
-    let devices = device::assign(
-        &mut networks,
-        &question.pod.pod,
-        known.devices.as_ref(),
-        &mut warnings,
-    )?;
+    let devices = device::assign(&mut networks, &question.pod.pod, known, &mut warnings)?;
 
     let mut attachments = Vec::with_capacity(networks.len());
     for (((network, ifname), device), route) in

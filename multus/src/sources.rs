@@ -15,6 +15,7 @@ use tracing::debug;
 
 use crate::api::nad::NetworkAttachmentDefinition;
 use crate::api::pod::{self, Pod};
+use crate::function;
 use crate::known::{Found, Known, Nad, NadKey, Need};
 use crate::kubelet::Kubelet;
 use crate::nads::NadFiles;
@@ -35,6 +36,8 @@ pub struct Sources {
     pub nad_files: NadFiles,
     /// The kubelet.
     pub kubelet: Kubelet,
+    /// Where sysfs is mounted.
+    pub sysfs: PathBuf,
 }
 
 impl std::fmt::Debug for Sources {
@@ -187,6 +190,13 @@ impl Sources {
                         }
                     });
                     known.at.insert(path, found.await);
+                }
+                Need::Function(naming) => {
+                    let sysfs = self.sysfs.clone();
+                    let asked = naming.clone();
+                    let found =
+                        tokio::task::spawn_blocking(move || function::behind(&sysfs, &asked)).await;
+                    known.functions.insert(naming, found.ok().flatten());
                 }
                 Need::Devices { others } => {
                     known.devices = Some(self.kubelet.devices(pod, others).await);

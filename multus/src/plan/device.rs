@@ -1,43 +1,56 @@
 //! Which device each network gets: one ledger per pod, shared by default, extra and annotation
 //! networks, so that no device is given twice (spec/multus.md §3, §9.2 Q12 and Q13).
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use cni::config::{ConfigError, Plugin};
-use cni::raw::Object;
+use cni::config::ConfigError;
 use host::pci::PciAddress;
 use multus_plugin::wire::{Device, PodRef, Reason};
 
 use super::{Network, Refusal, Warning};
 use crate::known::{Allocation, Found, Known, Need};
 
+mod named;
+
+use named::named;
+
 /// Ids of slots of the software fallback begin with this (design §5).
 const SOFTWARE: &str = "software-";
 /// The only plugin type that knows what to do with such a slot.
 const SRIOV: &str = "sriov";
 
-/// The look-up that assigning devices needs, if it was not made yet. Nothing is asked unless a
+/// The look-ups that assigning devices needs and that were not made yet. Nothing is asked unless a
 /// network has a resource or names a device.
-pub(super) fn need(networks: &[Network], known: &Known) -> Result<Option<Need>, Refusal> {
+pub(super) fn needs(networks: &[Network], known: &Known) -> Result<BTreeSet<Need>, Refusal> {
     if known.devices.is_some() {
-        return Ok(None);
+        return Ok(BTreeSet::new());
+    }
+    let mut needs = BTreeSet::new();
+    for network in networks {
+        needs.extend(named::needs(network, known)?);
+    }
+    if !needs.is_empty() {
+        return Ok(needs);
     }
     let mut others = false;
     for network in networks {
-        others |= !named(network)?.is_empty();
+        others |= !named(network, known)?.is_empty();
     }
     let resources = networks.iter().any(|n| n.resource.is_some());
-    Ok((resources || others).then_some(Need::Devices { others }))
+    if resources || others {
+        needs.insert(Need::Devices { others });
+    }
+    Ok(needs)
 }
 
 /// The device of each network, written into its configuration.
 pub(super) fn assign(
     networks: &mut [Network],
     pod: &PodRef,
-    found: Option<&Found<Allocation>>,
+    known: &Known,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Option<Device>>, Refusal> {
-    let allocation = match found {
+    let allocation = match &known.devices {
         Some(Found::Unknown(cause)) => {
             return Err(Refusal::KubeletSilent {
                 pod: pod.to_string(),
@@ -56,7 +69,7 @@ pub(super) fn assign(
     networks
         .iter_mut()
         .map(|network| {
-            for id in named(network)? {
+            for id in named(network, known)? {
                 ledger.judge(&network.name, &id, warnings)?;
             }
             let device = match &network.resource {
@@ -141,7 +154,8 @@ impl Ledger<'_> {
             .allocation
             .and_then(|a| a.managed.as_ref())
             .is_some_and(|all| all.iter().any(is_it));
-        if !held && (managed || id.starts_with(SOFTWARE)) {
+        // A plugin would follow a path to whatever device it leads to, past every comparison here.
+        if !held && (managed || id.starts_with(SOFTWARE) || id.contains(['/', '\0'])) {
             return Err(Refusal::NotAllocated {
                 network: network.to_owned(),
                 device: id.to_owned(),
@@ -168,40 +182,6 @@ impl Ledger<'_> {
             }),
             None => Ok(()),
         }
-    }
-}
-
-/// Devices that the network's text or the pod's annotation names, each once. Those that a resource's
-/// device will replace do not count.
-fn named(network: &Network) -> Result<Vec<String>, Refusal> {
-    let mut ids: Vec<String> = Vec::new();
-    for plugin in network.list.plugins() {
-        let of_config = if network.resource.is_some() {
-            None
-        } else {
-            plugin.device_id().map_err(|e| invalid(network, e))?
-        };
-        let of_runtime = runtime_device(plugin).map_err(|e| invalid(network, e))?;
-        ids.extend(of_config.into_iter().chain(of_runtime));
-    }
-    if network.resource.is_none() {
-        ids.extend(network.wanted.selection.device_id.clone());
-    }
-    ids.retain(|id| !id.is_empty());
-    ids.sort_unstable();
-    ids.dedup_by(|a, b| normal(a) == normal(b));
-    Ok(ids)
-}
-
-/// A `runtimeConfig` written into a NAD reaches the plugin unless a capability replaces it.
-fn runtime_device(plugin: &Plugin) -> Result<Option<String>, ConfigError> {
-    let runtime: Option<Object> = plugin
-        .object()
-        .typed_folded("runtimeConfig")
-        .map_err(ConfigError::Key)?;
-    match runtime {
-        Some(runtime) => runtime.typed_folded("deviceID").map_err(ConfigError::Key),
-        None => Ok(None),
     }
 }
 

@@ -10,7 +10,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Answer, PodFacts, Question, Refusal, Warning, plan};
-use crate::known::{Allocation, Found, Known, Nad, NadKey, Need};
+use crate::known::{Allocation, Found, Known, Nad, NadKey, Naming, Need};
 
 mod devices;
 mod networks;
@@ -28,6 +28,7 @@ struct World {
     api_down: bool,
     files: BTreeMap<String, String>,
     devices: Found<Allocation>,
+    interfaces: BTreeMap<Naming, String>,
     asked_kubelet: std::cell::Cell<Option<bool>>,
 }
 
@@ -54,6 +55,7 @@ impl World {
             api_down: false,
             files,
             devices: Found::Missing,
+            interfaces: BTreeMap::new(),
             asked_kubelet: std::cell::Cell::new(None),
         }
     }
@@ -107,6 +109,12 @@ impl World {
         if let Found::Here(allocation) = &mut self.devices {
             allocation.managed = Some(ids.iter().map(|id| (*id).to_owned()).collect());
         }
+        self
+    }
+
+    /// An interface of the host and the function behind it.
+    fn interface(mut self, naming: Naming, address: &str) -> Self {
+        self.interfaces.insert(naming, address.into());
         self
     }
 
@@ -173,6 +181,10 @@ impl World {
             Need::At(path) => {
                 let found = on_disk(&path);
                 known.at.insert(path, found);
+            }
+            Need::Function(naming) => {
+                let found = self.interfaces.get(&naming).cloned();
+                known.functions.insert(naming, found);
             }
             Need::Devices { others } => {
                 self.asked_kubelet.set(Some(others));

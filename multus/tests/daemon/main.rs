@@ -7,6 +7,8 @@ mod attachments;
 #[cfg(test)]
 mod guard;
 #[cfg(test)]
+mod hostile;
+#[cfg(test)]
 mod kubelet;
 #[cfg(test)]
 mod lifecycle;

@@ -153,6 +153,8 @@ impl Node {
             .arg(self.path("kubelet_internal_checkpoint"))
             .arg("--runtime-cache-dir")
             .arg(self.path("runtime"))
+            .arg("--sysfs-root")
+            .arg(self.path("sys"))
             .args(["--daemonset", "kube-system/multus"])
             .kill_on_drop(true);
         command

@@ -127,6 +127,82 @@ fn a_device_of_another_pod_is_refused_however_it_is_named() {
 }
 
 #[test]
+fn a_second_name_for_a_device_counts_too_whatever_the_first_one_is() {
+    for nad in [
+        r#"{"type":"host-device","deviceID":"0000:00:1f.0","pciBusID":"0000:3b:02.1"}"#,
+        r#"{"type":"host-device","pciBusID":"0000:00:1f.0","PCIBUSID":"0000:3b:02.1"}"#,
+        r#"{"type":"sriov","pciBusID":"","deviceID":"0000:3b:02.1"}"#,
+    ] {
+        let world = World::new()
+            .nad("d/x", nad)
+            .networks("x")
+            .devices(&[&["0000:3b:02.2"]])
+            .of_others(&["0000:3b:02.1"]);
+        assert_eq!(world.refused().0, Reason::DeviceNotAllocated, "{nad}");
+    }
+}
+
+#[test]
+fn a_device_named_by_a_path_is_refused() {
+    for id in [
+        "../devices/0000:3b:02.1",
+        "0000:3b:02.1/",
+        "./0000:3b:02.1",
+        "0000:3b:02.1\0",
+    ] {
+        for key in ["deviceID", "pciBusID"] {
+            let nad = serde_json::json!({"type": "host-device", key: id}).to_string();
+            let world = World::new()
+                .nad("d/x", &nad)
+                .networks("x")
+                .devices(&[])
+                .of_others(&["0000:3b:02.1"]);
+            assert_eq!(world.refused().0, Reason::DeviceNotAllocated, "{nad}");
+        }
+    }
+}
+
+#[test]
+fn an_interface_of_another_pods_device_is_refused_by_name_address_and_path() {
+    let path = "/sys/devices/pci0000:3a/0000:3b:00.0/virtfn1";
+    for (nad, naming) in [
+        (
+            r#"{"type":"host-device","device":"vf1"}"#,
+            Naming::Interface("vf1".into()),
+        ),
+        (
+            r#"{"type":"host-device","HWADDR":"02:00:00:00:00:aa"}"#,
+            Naming::HardwareAddress("02:00:00:00:00:aa".into()),
+        ),
+        (
+            r#"{"plugins":[{"type":"tuning"},{"type":"host-device","kernelpath":"/sys/devices/pci0000:3a/0000:3b:00.0/virtfn1"}]}"#,
+            Naming::Path(path.into()),
+        ),
+    ] {
+        for resource in [None, Some("intel.com/r")] {
+            let world = World::new()
+                .nad_with("d/x", nad, resource)
+                .interface(naming.clone(), "0000:3b:02.1")
+                .networks("x")
+                .devices(&[&["0000:3b:02.2"]])
+                .of_others(&["0000:3b:02.1", "0000:3b:02.2"]);
+            let (reason, text) = world.refused();
+            assert_eq!(reason, Reason::DeviceNotAllocated, "{nad}");
+            has_all(&text, &["d/x", "0000:3b:02.1", "d/p"]);
+        }
+    }
+}
+
+#[test]
+fn an_interface_that_is_no_pci_function_is_not_asked_about_at_the_kubelet() {
+    let world = World::new()
+        .nad("d/x", r#"{"type":"host-device","device":"dummy0"}"#)
+        .networks("x");
+    assert!(world.warnings().is_empty());
+    assert_eq!(world.asked_kubelet.get(), None);
+}
+
+#[test]
 fn a_device_that_no_pool_knows_passes_with_a_warning() {
     let world = World::new()
         .nad("d/x", r#"{"type":"sriov","deviceID":"0000:3b:02.1"}"#)
