@@ -6,8 +6,7 @@ use anyhow::Result;
 
 use super::{
     hardware::{Hardware, VfState},
-    node::set_up_hardware,
-    run::Arguments,
+    node::{Options, set_up_hardware},
 };
 
 /// What a story about `sriov` alone is given.
@@ -32,15 +31,15 @@ impl Machine {
     ///
     /// # Errors
     /// When hardware does not come up.
-    pub fn set_up(arguments: &Arguments) -> Result<Self> {
+    pub fn set_up(options: &Options) -> Result<Self> {
         let hardware = set_up_hardware()?;
         Ok(Self {
             baseline: hardware.observe()?,
             hardware,
-            programs: arguments.programs.clone(),
-            logs: PathBuf::from("/exchange/logs"),
-            long: arguments.long,
-            boot: arguments.boot,
+            programs: options.programs.clone(),
+            logs: options.logs.clone(),
+            long: options.long,
+            boot: options.boot,
         })
     }
 }

@@ -109,7 +109,7 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
     let (with_node, bare): (Vec<Story>, Vec<Story>) =
         arguments.story.iter().partition(|story| story.needs_node());
     if !bare.is_empty() {
-        on_machine(arguments, &bare, report).await?;
+        on_machine(&options, &bare, report).await?;
     }
     if !with_node.is_empty() && !report.boots() {
         on_node(arguments, &with_node, &options, report).await?;
@@ -118,11 +118,11 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
 }
 
 /// Stories that need hardware and no cluster.
-async fn on_machine(arguments: &Arguments, stories: &[Story], report: &mut Reporter) -> Result<()> {
+async fn on_machine(options: &Options, stories: &[Story], report: &mut Reporter) -> Result<()> {
     let mut machine = None;
     report
         .step("machine up", async {
-            let up = Machine::set_up(arguments)?;
+            let up = Machine::set_up(options)?;
             let vfs = up.baseline.len();
             machine = Some(up);
             Ok(format!("{vfs} VFs"))
