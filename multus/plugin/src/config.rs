@@ -13,6 +13,10 @@ use serde_json::value::RawValue;
 
 use crate::wire::{ANNOTATIONS_CAPABILITY, DEFAULT_SOCKET, SOCKET_NAME};
 
+mod namespaces;
+
+pub use namespaces::Namespaces;
+
 /// The plugin type names that are this program. A delegate of such a type would be a recursion.
 pub const OWN_TYPES: [&str; 3] = ["multus", "multus-shim", "multus-daemon"];
 
@@ -61,6 +65,7 @@ pub enum Planner {
 #[serde(rename_all = "camelCase")]
 #[expect(
     missing_docs,
+    clippy::struct_excessive_bools,
     reason = "the keys are documented in spec/multus.md §1.1"
 )]
 pub struct NetConf {
@@ -139,6 +144,19 @@ pub struct NetConf {
     /// Folder of the daemon's socket; absent: see [`NetConf::planner`].
     #[serde(default, deserialize_with = "or_default")]
     pub daemon_socket_dir: String,
+    /// Ours: the namespaces whose own annotations give networks to their pods; none by default, because asking
+    /// for a namespace is one more right of the daemon and makes these pods depend on it.
+    #[serde(default, deserialize_with = "or_default")]
+    pub namespace_defaults: Namespaces,
+    /// Ours: the plugin types that a NAD may name; absent: all.
+    #[serde(default)]
+    pub allowed_plugins: Option<Vec<String>>,
+    /// Ours: a wish of a pod that would be met in part only, with a warning, is refused.
+    #[serde(default, deserialize_with = "or_default")]
+    pub strict: bool,
+    /// Ours: devices also come from the pod's resource claims (DRA).
+    #[serde(default, deserialize_with = "or_default")]
+    pub dra: bool,
     /// Ours: seconds one plugin of a delegate may take for ADD, CHECK, STATUS or GC; default 90.
     /// DEL gets the same.
     #[serde(default)]
@@ -189,6 +207,12 @@ impl NetConf {
         } else {
             &self.default_networks
         }
+    }
+
+    /// Whether the annotations of this namespace count for its pods: never in a system namespace.
+    pub fn asks_namespace(&self, namespace: &str) -> bool {
+        self.namespace_defaults.contains(namespace)
+            && !self.system_namespaces.iter().any(|n| n == namespace)
     }
 
     /// Namespaces whose NADs every pod may use under `namespaceIsolation`. Setting

@@ -36,6 +36,7 @@ pub fn decide(conf: &NetConf, pod: Option<&PodRef>) -> Decision {
         HandedOver::Annotations(annotations) => {
             let quiet = !asks_for_networks(&annotations)
                 && conf.default_networks_of(&pod.namespace).is_empty()
+                && !conf.asks_namespace(&pod.namespace)
                 && conf.auxiliary_cni_chain_name.is_empty();
             if quiet {
                 Decision::Plain
@@ -162,6 +163,14 @@ mod tests {
             decide(&conf(json), Some(&pod("kube-system"))),
             Decision::Plain
         );
+    }
+
+    #[test]
+    fn row_67_a_namespace_that_may_have_networks_makes_its_pods_ask_and_no_others() {
+        let asks = |extra| matches!(decide_for(extra, Some("null")), Decision::Ask(Some(_)));
+        assert!(asks(r#","namespaceDefaults":true"#));
+        assert!(asks(r#","namespaceDefaults":["d"]"#));
+        assert!(!asks(r#","namespaceDefaults":["other"]"#));
     }
 
     #[test]

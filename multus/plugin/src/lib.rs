@@ -6,6 +6,7 @@
 #![forbid(unsafe_code)]
 
 pub mod admin;
+pub mod allowed;
 pub mod attach;
 pub mod command;
 pub mod config;

@@ -10,6 +10,7 @@ use ipnet::{IpNet, Ipv4Net};
 use serde_json::value::RawValue;
 
 use super::{busy, check_readiness, del, replay};
+use crate::allowed;
 use crate::attach::{Attached, delegate_failure, prepare};
 use crate::decision::{Decision, decide};
 use crate::detach::{detach, target};
@@ -63,6 +64,7 @@ fn refused_while_draining() -> Failure {
 /// Only what the configuration names: no planner, and for the one default network no file either.
 fn plain(session: &Session<'_>, budget: &mut Budget) -> Result<AddResult, Failure> {
     let attachments = primary::attachments(&session.conf, &session.call.ifname)?;
+    allowed::check_attachments(&session.conf, &attachments)?;
     if let [only] = attachments.as_slice() {
         let _gc = budget
             .spend(|deadline| session.journal.lock_out_gc_if_it_ever_ran(left(deadline)))
@@ -154,8 +156,10 @@ fn planned(
         Recording::Needed
     };
     let pod = Some(plan.pod.clone());
-    let outcome = attach_all(session, &plan.attachments, pod, recording, |attached| {
-        planner.report(&report(session, &plan, attached, None), budget)
+    let outcome = allowed::check_attachments(&session.conf, &plan.attachments).and_then(|()| {
+        attach_all(session, &plan.attachments, pod, recording, |attached| {
+            planner.report(&report(session, &plan, attached, None), budget)
+        })
     });
     outcome.inspect_err(|failure| {
         // For the pod's events. The failure itself is what counts, whether or not this arrives.

@@ -17,7 +17,11 @@ pub const FILE: &str = "00-multus.conflist";
 const NETWORK: &str = "multus-cni-network";
 
 /// Keys of the daemon's file that go into the plugin's configuration as they are.
-const COPIED: [&str; 15] = [
+const COPIED: [&str; 19] = [
+    "allowedPlugins",
+    "dra",
+    "namespaceDefaults",
+    "strict",
     "binDir",
     "cniDir",
     "confDir",

@@ -8,6 +8,7 @@
 )]
 
 mod add;
+mod allowed;
 mod bad_delegates;
 mod daemon;
 mod delete;
