@@ -31,6 +31,10 @@ pub(crate) struct State {
     pub(crate) calls: Vec<String>,
     /// Every request fails, and watches end.
     pub(crate) down: bool,
+    /// The token has expired: every new request is answered with 401, watches go on.
+    pub(crate) expired: bool,
+    /// Each answer takes so long.
+    pub(crate) latency: Duration,
     /// The next so many patches are answered with a conflict.
     pub(crate) conflicts: usize,
 }
@@ -192,8 +196,13 @@ impl Api {
             .calls
             .push(format!("{} {path}?{query}", parts.method));
         self.touch();
+        let latency = self.state().latency;
+        tokio::time::sleep(latency).await;
         if self.state().down {
             return status(503, "ServiceUnavailable");
+        }
+        if self.state().expired {
+            return status(401, "Unauthorized");
         }
         let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();
         // /api/v1/... or /apis/<group>/v1/...

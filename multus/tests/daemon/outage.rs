@@ -79,3 +79,51 @@ async fn a_nad_whose_name_is_too_long_for_a_file_does_not_keep_others_from_the_d
     until("the NAD is on disk", async || copy.exists()).await;
     drop(daemon);
 }
+
+/// Go multus cuts each call at 250 ms and fails plain pods, too (K8, Q18).
+#[tokio::test]
+async fn c5_an_api_server_that_takes_400_ms_for_each_answer_delays_no_plan_and_loses_no_status() {
+    let node = Node::new().await;
+    node.api.nad("d/a", MACVLAN, None);
+    node.api
+        .pod("p", &json!({"k8s.v1.cni.cncf.io/networks": "a"}));
+    let daemon = node.start().await;
+    let copy = node.path("state/nads/d/a.json");
+    until("the NAD is on disk", async || copy.exists()).await;
+    node.api.state().latency = std::time::Duration::from_millis(400);
+    for _ in 0..3 {
+        // Within the second that the plugin waits, or this would be refused.
+        daemon.plan(&node.request("p", Some("a"))).await.ok();
+        daemon.plan(&node.request("p", None)).await.ok();
+    }
+    daemon.report(&report("p")).await.ok();
+    node.api.until_status("p").await;
+    let text = daemon
+        .plan(&node.request("p", Some("unknown")))
+        .await
+        .refused("DaemonNotReady");
+    assert!(text.contains("d/unknown"), "{text}");
+}
+
+#[tokio::test]
+async fn c5_a_token_that_has_expired_stops_no_network_that_is_known_and_loses_no_status() {
+    let node = Node::new().await;
+    node.api.nad("d/a", MACVLAN, None);
+    node.api.pod("p", &json!({}));
+    let daemon = node.start().await;
+    let copy = node.path("state/nads/d/a.json");
+    until("the NAD is on disk", async || copy.exists()).await;
+    node.api.state().expired = true;
+    daemon.plan(&node.request("p", Some("a"))).await.ok();
+    daemon.report(&report("p")).await.ok();
+    let text = daemon
+        .plan(&node.request("p", Some("unknown")))
+        .await
+        .refused("DaemonNotReady");
+    assert!(text.contains("Unauthorized"), "{text}");
+    // Nothing of the node's configuration goes because of it, and the daemon lives on.
+    assert!(node.api.status("p").is_none());
+    node.api.state().expired = false;
+    node.api.until_status("p").await;
+    assert!(daemon.stop().await.success());
+}

@@ -17,7 +17,7 @@ fn with_gc() -> [Value; 2] {
     plan
 }
 
-fn gc_conf(node: &Node, valid: &[&str]) -> Value {
+pub(crate) fn gc_conf(node: &Node, valid: &[&str]) -> Value {
     node.write(
         "conf/10-primary.conflist",
         r#"{"cniVersion":"1.1.0","name":"cbr0","plugins":[{"type":"primary"}]}"#,
@@ -29,12 +29,12 @@ fn gc_conf(node: &Node, valid: &[&str]) -> Value {
     node.conf(&json!({ "cni.dev/valid-attachments": valid }))
 }
 
-fn valid_of(node: &Node, delegate: &str) -> Value {
+pub(crate) fn valid_of(node: &Node, delegate: &str) -> Value {
     node.stdin_of("GC", delegate, "")["cni.dev/valid-attachments"].clone()
 }
 
 /// Makes a record look an hour old and of another boot.
-fn age(node: &Node, container: &str) {
+pub(crate) fn age(node: &Node, container: &str) {
     use multus_plugin::journal::Record;
     let path = node.path("state/journal").join(container);
     let mut record = Record::parse(&fs::read(&path).unwrap()).unwrap();

@@ -9,10 +9,12 @@
 
 mod add;
 mod allowed;
+mod appendix_c;
 mod bad_delegates;
 mod daemon;
 mod delete;
 mod gc;
+mod hostile;
 mod lifecycle;
 mod node;
 mod plain;

@@ -61,7 +61,7 @@ fn index(netlink: &mut Netlink, name: &str) -> u32 {
 }
 
 /// Default routes as `gateway on name`, IPv4 first.
-fn defaults(netlink: &mut Netlink) -> Vec<String> {
+pub(crate) fn defaults(netlink: &mut Netlink) -> Vec<String> {
     let links = netlink.links().unwrap();
     let mut found = Vec::new();
     for family in [Family::V4, Family::V6] {
