@@ -12,6 +12,7 @@ want unshare util-linux
 want ip iproute2
 want cc gcc
 want busybox busybox-static
+[ -x "${CNI_PLUGINS:-/usr/lib/cni}/macvlan" ] || need+=(containernetworking-plugins) # tests of the software fallback
 [ ${#need[@]} -eq 0 ] && exit 0
 echo "installing: ${need[*]}"
 export DEBIAN_FRONTEND=noninteractive
