@@ -13,7 +13,7 @@ use serde_json::{Value, json};
 
 use super::{
     cluster::{Cluster, NODE, exec::Runtime},
-    containerd::{self, CNI_BIN_DIR, CNI_CONF_DIR},
+    containerd::{CNI_BIN_DIR, CNI_CONF_DIR, Generation},
     hardware::{Hardware, VfState, wait_for},
     service::Service,
     shell::ip,
@@ -38,6 +38,8 @@ pub struct Options {
     pub logs: PathBuf,
     /// Real Kubernetes binaries, if there are any.
     pub assets: Option<PathBuf>,
+    /// The container runtime.
+    pub runtime: Generation,
     /// Programs that are replaced by another file, by name: the honesty test plants faults so.
     pub replaced: BTreeMap<String, PathBuf>,
     /// Whether all of a story is played, or the spread that fits into CI's time.
@@ -73,7 +75,7 @@ impl Node {
         let hardware = set_up_hardware()?;
         let baseline = hardware.observe()?;
         install(options, &hardware)?;
-        let containerd = containerd::start(&options.logs).await?;
+        let containerd = options.runtime.start(&options.logs).await?;
         let cluster = Cluster::start(
             Path::new("/run/lab"),
             &options.logs,

@@ -7,7 +7,7 @@ use clap::{Args, ValueEnum};
 
 use super::{
     cluster::Fault,
-    containerd,
+    containerd::Generation,
     machine::Machine,
     node::{Node, Options},
     shell::run as shell,
@@ -61,6 +61,9 @@ pub struct Arguments {
     /// Folder with etcd, kube-apiserver and kubelet; stand-ins are used without.
     #[arg(long)]
     pub assets: Option<PathBuf>,
+    /// The container runtime of the node.
+    #[arg(long, value_enum, default_value_t)]
+    pub runtime: Generation,
     /// Plays all of the stories, not the spread that fits into CI's time.
     #[arg(long)]
     pub long: bool,
@@ -96,6 +99,7 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
         programs: arguments.programs.clone(),
         logs: PathBuf::from("/exchange/logs"),
         assets: arguments.assets.clone(),
+        runtime: arguments.runtime,
         replaced: BTreeMap::new(),
         long: arguments.long,
         boot: arguments.boot,
@@ -154,7 +158,7 @@ async fn on_node(
     if scenario::sriovdp::waits_for_reboot() {
         return scenario::sriovdp::after_reboot(options, report).await;
     }
-    report.head("containerd", &containerd::version()?)?;
+    report.head("containerd", &options.runtime.version()?)?;
     let mut node = None;
     report
         .step("node up", async {

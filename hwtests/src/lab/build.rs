@@ -24,6 +24,9 @@ const RECIPE: [(&str, &str); 3] = [
 /// Installs what the host lacks for building and booting the guest.
 const PREPARE_HOST: &str = include_str!("../../lab/prepare-host.sh");
 
+/// Puts a second container runtime into a built guest.
+const CONTAINERD_2: &str = include_str!("../../lab/containerd-2.sh");
+
 /// Where builds are kept unless told otherwise.
 pub const CACHE: &str = "/var/cache/ferrovia";
 
@@ -68,6 +71,21 @@ impl Lab {
         stream("build.sh", &mut build)?;
         println!("lab: built in {} s", started.elapsed().as_secs());
         Ok(lab)
+    }
+
+    /// Adds the second container runtime, unless the build has it.
+    ///
+    /// # Errors
+    /// When its packages cannot be fetched or do not run in the guest; the script's messages are shown.
+    pub fn add_containerd_2(&self, cache: &Path) -> Result<()> {
+        let lock = File::create(cache.join("lock")).context("create the cache's lock file")?;
+        lock.lock()
+            .context("wait for another build of the lab on this machine")?;
+        if self.root().join("opt/containerd-2").exists() {
+            return Ok(());
+        }
+        let dir = self.dir.to_string_lossy();
+        run_script("containerd-2.sh", CONTAINERD_2, &[&dir])
     }
 
     /// The guest's tree.

@@ -14,7 +14,7 @@ use clap::{Args, ValueEnum};
 
 use super::{Guest, GuestCommand, Lab, build::CACHE, qemu::set_link};
 use crate::{
-    guest::run::Story,
+    guest::{containerd::Generation, run::Story},
     report::{Line, Outcome, Printer},
     scenario::honesty::Planted,
 };
@@ -44,6 +44,9 @@ pub struct Arguments {
     /// What to play.
     #[arg(long, value_enum, default_value = "demo")]
     pub story: Vec<Story>,
+    /// The container runtime of the node.
+    #[arg(long, value_enum, default_value_t)]
+    pub runtime: Generation,
     /// Plays all of the stories, not the spread that fits into CI's time.
     #[arg(long)]
     pub long: bool,
@@ -82,6 +85,9 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
 /// When the lab cannot be built or booted, or ends without having played.
 pub fn play(arguments: &Arguments) -> Result<Printer> {
     let lab = Lab::prepare(&arguments.cache)?;
+    if arguments.runtime == Generation::Two {
+        lab.add_containerd_2(&arguments.cache)?;
+    }
     let workspace = Workspace::make(arguments.keep.as_deref())?;
     println!(
         "lab: booting (the console is in {}/exchange/console.log)",
@@ -142,6 +148,7 @@ fn guest_words(arguments: &Arguments, boot: u32) -> Vec<String> {
     if arguments.long {
         words.push("--long".to_owned());
     }
+    words.extend(["--runtime".to_owned(), name_of(&arguments.runtime)]);
     for story in &arguments.story {
         words.extend(["--story".to_owned(), name_of(story)]);
     }

@@ -8,7 +8,7 @@ use clap::{Args, ValueEnum};
 
 use super::{build::CACHE, demo};
 use crate::{
-    guest::run::Story,
+    guest::{containerd::Generation, run::Story},
     report::{Outcome, Printer},
     scenario::honesty::Planted,
 };
@@ -70,12 +70,12 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             Suite::Main => main_job(arguments, &mut counts),
             // A boot each: the crash matrix binds VFs to vfio-pci for its own ends.
             Suite::Sriov => {
-                play(arguments, &[Story::SriovCrash], None, &mut counts);
-                play(arguments, &[Story::Sriov], None, &mut counts);
+                play(arguments, &Boot::of(&[Story::SriovCrash]), &mut counts);
+                play(arguments, &Boot::of(&[Story::Sriov]), &mut counts);
             }
             Suite::Sriovdp => with_both(arguments, &[Story::Sriovdp], &mut counts),
             Suite::Multus if arguments.long || !arguments.suite.is_empty() => {
-                play(arguments, &[Story::Multus], None, &mut counts);
+                multus(arguments, &mut counts);
             }
             Suite::Multus => {
                 println!(
@@ -114,11 +114,35 @@ fn main_job(arguments: &Arguments, counts: &mut Counts) {
     }
 }
 
+/// One boot of the guest.
+#[derive(Debug, Clone)]
+struct Boot<'a> {
+    stories: &'a [Story],
+    /// Real Kubernetes.
+    assets: Option<PathBuf>,
+    runtime: Generation,
+}
+
+impl<'a> Boot<'a> {
+    /// With stand-ins and the usual runtime.
+    fn of(stories: &'a [Story]) -> Self {
+        Self {
+            stories,
+            assets: None,
+            runtime: Generation::default(),
+        }
+    }
+}
+
 /// Plays with the stand-ins, and with real Kubernetes where it is given.
 fn with_both(arguments: &Arguments, stories: &[Story], counts: &mut Counts) {
-    play(arguments, stories, None, counts);
-    if let Some(assets) = &arguments.assets {
-        play(arguments, stories, Some(assets.clone()), counts);
+    play(arguments, &Boot::of(stories), counts);
+    if arguments.assets.is_some() {
+        let real = Boot {
+            assets: arguments.assets.clone(),
+            ..Boot::of(stories)
+        };
+        play(arguments, &real, counts);
     } else {
         println!(
             "\nskipped: {stories:?} with real Kubernetes, since KUBEBUILDER_ASSETS names no folder"
@@ -127,25 +151,42 @@ fn with_both(arguments: &Arguments, stories: &[Story], counts: &mut Counts) {
     }
 }
 
-fn play(arguments: &Arguments, stories: &[Story], assets: Option<PathBuf>, counts: &mut Counts) {
-    let cluster = if assets.is_some() {
+/// The long form adds the other runtime and real Kubernetes.
+fn multus(arguments: &Arguments, counts: &mut Counts) {
+    let stories = [Story::Multus];
+    if arguments.long {
+        with_both(arguments, &stories, counts);
+        let second = Boot {
+            runtime: Generation::Two,
+            ..Boot::of(&stories)
+        };
+        play(arguments, &second, counts);
+    } else {
+        play(arguments, &Boot::of(&stories), counts);
+    }
+}
+
+fn play(arguments: &Arguments, boot: &Boot<'_>, counts: &mut Counts) {
+    let cluster = if boot.assets.is_some() {
         "the real kubelet and API server"
     } else {
         "stand-ins"
     };
-    println!("\n== {stories:?}, with {cluster}");
+    let second = boot.runtime == Generation::Two;
+    let runtime = if second { " and containerd 2" } else { "" };
+    println!("\n== {:?}, with {cluster}{runtime}", boot.stories);
+    let folder = format!(
+        "{:?}{}{}",
+        boot.stories[0],
+        if boot.assets.is_some() { "-real" } else { "" },
+        if second { "-containerd-2" } else { "" },
+    );
     let demo = demo::Arguments {
         cache: arguments.cache.clone(),
-        keep: keep(
-            arguments,
-            &format!(
-                "{:?}{}",
-                stories[0],
-                if assets.is_some() { "-real" } else { "" }
-            ),
-        ),
-        assets,
-        story: stories.to_vec(),
+        keep: keep(arguments, &folder),
+        assets: boot.assets.clone(),
+        story: boot.stories.to_vec(),
+        runtime: boot.runtime,
         long: arguments.long,
         plant: None,
     };
@@ -164,6 +205,7 @@ fn honesty(arguments: &Arguments, planted: Planted, counts: &mut Counts) {
         cache: arguments.cache.clone(),
         assets: None,
         story: vec![Story::Demo],
+        runtime: Generation::default(),
         long: false,
         plant: Some(planted),
         keep: keep(arguments, &format!("{planted:?}")),
