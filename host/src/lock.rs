@@ -7,6 +7,8 @@ use std::path::{Path, PathBuf};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use nix::fcntl::{FcntlArg, FdFlag, fcntl};
+
 use crate::error::{Error, Result};
 use crate::file;
 
@@ -33,6 +35,15 @@ impl Lock {
     /// Takes the lock together with other shared holders; otherwise as [`Lock::exclusive`].
     pub fn shared(path: &Path, within: Duration) -> Result<Self> {
         acquire(path, Side::Shared, within)
+    }
+
+    /// Programs started while it is held have it, too: when this process is killed, the lock stays taken until they have
+    /// ended, so that nobody undoes work that is still going on. Dropping it gives it up for all of them (`flock(2)`: a
+    /// lock belongs to the open file, which parent and children share).
+    pub fn inherited(self) -> Result<Self> {
+        fcntl(&self.file, FcntlArg::F_SETFD(FdFlag::empty()))
+            .map_err(|errno| Error::file("pass on", &self.path, errno.into()))?;
+        Ok(self)
     }
 
     /// The locked file.

@@ -41,13 +41,14 @@ impl GoFiles {
         }
     }
 
-    /// The lock of a VF or slot, which ADD and DEL of both programs hold. The file stays.
+    /// The lock of a VF or slot, which ADD and DEL of both programs hold. The file stays. Delegates inherit it: one that
+    /// outlives a killed ADD may still take an address, which DEL must then wait for.
     pub fn lock(&self, device: impl Display, within: Duration) -> Result<Lock> {
         let path = self
             .state
             .join("pci/vf_lock")
             .join(format!("{device}.lock"));
-        Lock::exclusive(&path, within)
+        Lock::exclusive(&path, within)?.inherited()
     }
 
     /// Path of the namespace that a VF was given to.

@@ -103,3 +103,43 @@ fn a_file_that_was_removed_or_replaced_is_not_the_lock() {
     let _new = open(&path).unwrap();
     assert!(matches!(attempt(), Attempt::Stale));
 }
+
+#[test]
+fn who_is_killed_leaves_an_inherited_lock_to_the_programs_it_started() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let lock = Lock::exclusive(&path, Duration::ZERO)
+        .unwrap()
+        .inherited()
+        .unwrap();
+    let mut child = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    // As the kernel closes it for a process that is killed: nobody unlocks.
+    nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&lock.file)).unwrap();
+    std::mem::forget(lock);
+    let busy = Lock::exclusive(&path, Duration::ZERO).unwrap_err();
+    assert!(matches!(busy, Error::Deadline { .. }), "{busy}");
+    drop(child.stdin.take());
+    child.wait().unwrap();
+    Lock::exclusive(&path, Duration::ZERO).unwrap();
+}
+
+#[test]
+fn who_gives_up_an_inherited_lock_gives_it_up_for_its_programs() {
+    let folder = tempfile::tempdir().unwrap();
+    let path = folder.path().join("a");
+    let lock = Lock::exclusive(&path, Duration::ZERO)
+        .unwrap()
+        .inherited()
+        .unwrap();
+    let mut child = std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap();
+    drop(lock);
+    Lock::exclusive(&path, Duration::ZERO).unwrap();
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}

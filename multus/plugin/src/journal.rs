@@ -147,12 +147,11 @@ impl Journal {
         Ok(file::list(&self.root.join(on.folder()))?)
     }
 
-    /// Keeps other commands for the same sandbox away, waiting at most `within`.
+    /// Keeps other commands for the same sandbox away, waiting at most `within`. Delegates inherit the lock: what a killed
+    /// ADD started is waited for before DEL undoes it.
     pub fn lock_sandbox(&self, container_id: &str, within: Duration) -> Result<Lock, JournalError> {
-        Ok(Lock::exclusive(
-            &self.root.join("lock").join(container_id),
-            within,
-        )?)
+        let path = self.root.join("lock").join(container_id);
+        Ok(Lock::exclusive(&path, within)?.inherited()?)
     }
 
     /// Whether any sandbox was ever locked here. If not, nobody can be at work on one.
