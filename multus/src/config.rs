@@ -10,15 +10,28 @@ use multus_plugin::config::NetConf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
 
-/// Keys of the file that replace those of the plugin's configuration when it is planned with.
-/// Not `clusterNetwork` and `delegates`: plain pods are attached by the plugin alone, and all pods
-/// of a node must have the same default network.
-const OVERLAID: [&str; 5] = [
+/// Keys of the file that replace those of the plugin's configuration when it is planned with: what the planner
+/// alone decides by (spec/multus.md §10 row 50).
+const OVERLAID: [&str; 8] = [
+    "allowedPlugins",
+    "dra",
+    "strict",
     "namespaceIsolation",
     "globalNamespaces",
     "multusNamespace",
     "systemNamespaces",
     "confDir",
+];
+
+/// Keys that the plugin acts upon without asking, so that laying them over what it asks would give plain pods other
+/// networks than those that ask. They take the other way: from the file into the generated configuration.
+const GENERATED: [&str; 6] = [
+    "clusterNetwork",
+    "defaultNetworks",
+    "namespaceDefaults",
+    "auxiliaryCNIChainName",
+    "binDir",
+    "readinessindicatorfile",
 ];
 
 /// Requests worked on at the same time unless `connectionLimit` says otherwise.
@@ -102,6 +115,17 @@ impl Config {
         &self.keys
     }
 
+    /// Keys of the file that nobody acts upon: those for the generated configuration, where the admin's own is
+    /// installed instead of it (`multusConfigFile`).
+    pub fn without_effect(&self) -> Vec<&str> {
+        let own = self.keys.get("multusConfigFile").and_then(Value::as_str);
+        if own.is_none_or(|file| file.is_empty() || file == "auto") {
+            return Vec::new();
+        }
+        let set = |key: &&str| self.keys.get(*key).is_some_and(|value| !value.is_null());
+        GENERATED.into_iter().filter(set).collect()
+    }
+
     /// The plugin's configuration with this file's policy keys laid over it.
     pub fn overlaid(&self, bytes: &[u8]) -> Result<NetConf, multus_plugin::config::ConfigError> {
         let Ok(mut object) = Object::parse(bytes) else {
@@ -146,9 +170,24 @@ mod tests {
     }
 
     #[test]
-    fn policy_keys_overlay_the_request_and_the_default_network_does_not() {
+    fn row_50_keys_that_only_a_generated_configuration_would_have_are_named_where_none_is_generated()
+     {
+        let of = |file: &str| {
+            let text = format!(
+                r#"{{"multusConfigFile":"{file}","clusterNetwork":"x","binDir":null,"strict":true}}"#
+            );
+            let config = Config::parse(Some(text.as_bytes())).unwrap();
+            config.without_effect().join(" ")
+        };
+        assert_eq!(of("auto"), "");
+        assert_eq!(of("/etc/own.conf"), "clusterNetwork");
+    }
+
+    #[test]
+    fn row_50_policy_keys_overlay_the_request_and_the_default_network_does_not() {
         let config = Config::parse(Some(
-            br#"{"namespaceIsolation":true,"globalNamespaces":"a","clusterNetwork":"other"}"#,
+            br#"{"namespaceIsolation":true,"globalNamespaces":"a","clusterNetwork":"other",
+                "strict":true,"allowedPlugins":["x"],"dra":true,"namespaceDefaults":true}"#,
         ))
         .unwrap();
         let conf = config
@@ -157,5 +196,7 @@ mod tests {
         assert!(conf.namespace_isolation);
         assert_eq!(conf.namespaces_exempt_from_isolation(), ["a"]);
         assert_eq!(conf.cluster_network, "mine");
+        assert!(conf.strict && conf.dra && !conf.asks_namespace("d"));
+        assert_eq!(conf.allowed_plugins, Some(vec!["x".to_owned()]));
     }
 }

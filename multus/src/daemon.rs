@@ -29,6 +29,7 @@ use crate::guard::Guard;
 use crate::known::Nad;
 use crate::kubelet::Kubelet;
 use crate::nads::{Change, NadFiles};
+use crate::namespaces::Namespaces;
 use crate::outbox::Outbox;
 use crate::plain::{Changed, PlainPods};
 use crate::primary;
@@ -78,6 +79,12 @@ async fn serve(
     let Some(client) = connect(&options, in_cluster, stop.clone()).await else {
         return Ok(());
     };
+    for key in config.without_effect() {
+        warn!(
+            key,
+            "this key of the daemon configuration has no effect: set it in the file of multusConfigFile"
+        );
+    }
     let state = config.cni_dir.clone();
     let node = options.node_name.clone().unwrap_or_default();
     let socket_dir = options
@@ -107,6 +114,7 @@ async fn serve(
             pods: Some(pods.clone()),
             nads: Some(nads.clone()),
             nad_files: nad_files.clone(),
+            namespaces: Namespaces::new(state.join("namespaces")),
             kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
             sysfs: options.sysfs_root.clone(),
         },

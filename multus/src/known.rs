@@ -9,6 +9,8 @@ use std::fmt;
 use cni::config::NetworkList;
 use serde::{Deserialize, Serialize};
 
+use crate::namespaces::NamespaceFacts;
+
 /// Name of a NAD.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 pub struct NadKey {
@@ -48,6 +50,8 @@ pub enum Found<T> {
 /// Something to look up.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Need {
+    /// What the pod's namespace gives to its pods.
+    Namespace(String),
     /// A NAD.
     Nad(NadKey),
     /// The network of that name in `confDir`.
@@ -78,6 +82,8 @@ pub enum Naming {
 /// Everything that was looked up so far.
 #[derive(Debug, Default)]
 pub struct Known {
+    /// The pod's namespace.
+    pub namespace: Option<Found<NamespaceFacts>>,
     /// By name.
     pub nads: BTreeMap<NadKey, Found<Nad>>,
     /// By network name, in `confDir`.

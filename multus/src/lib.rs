@@ -17,6 +17,7 @@ pub mod known;
 pub mod kubelet;
 pub mod logging;
 pub mod nads;
+pub mod namespaces;
 pub mod oneshot;
 pub mod outbox;
 pub mod plain;

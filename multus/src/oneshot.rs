@@ -20,6 +20,7 @@ use crate::args::{OneShot, Options};
 use crate::config::Config;
 use crate::kubelet::Kubelet;
 use crate::nads::NadFiles;
+use crate::namespaces::Namespaces;
 use crate::service::{Service, not_ready};
 use crate::sources::Sources;
 
@@ -126,6 +127,7 @@ fn service(options: &Options, config: Config, client: Option<Client>) -> Service
             pods: None,
             nads: None,
             nad_files: NadFiles::new(config.cni_dir.join("nads")),
+            namespaces: Namespaces::new(config.cni_dir.join("namespaces")),
             kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
             sysfs: options.sysfs_root.clone(),
         },

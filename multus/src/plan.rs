@@ -15,6 +15,7 @@ use crate::known::{Known, Need};
 
 mod attachment;
 mod device;
+mod namespace;
 mod network;
 mod refusal;
 mod route;
@@ -81,7 +82,11 @@ struct Network {
 /// Plans, as far as `known` allows.
 pub fn plan(question: &Question<'_>, known: &Known) -> Result<Answer, Refusal> {
     let mut warnings = Vec::new();
-    let wanted = wanted::of(question, &mut warnings)?;
+    let namespace = match namespace::of(question, known)? {
+        Ok(facts) => facts,
+        Err(need) => return Ok(Answer::Needs(BTreeSet::from([need]))),
+    };
+    let wanted = wanted::of(question, &namespace, &mut warnings)?;
     let mut needs = BTreeSet::new();
     let resolved: Vec<Result<Option<Network>, Refusal>> = wanted
         .into_iter()
@@ -107,6 +112,14 @@ pub fn plan(question: &Question<'_>, known: &Known) -> Result<Answer, Refusal> {
     {
         let built = attachment::build(question, network, ifname, device, route, &mut warnings)?;
         attachments.push(built);
+    }
+    if question.conf.strict
+        && let Some(warning) = warnings.first()
+    {
+        return Err(Refusal::Strict {
+            reason: warning.reason,
+            text: warning.text.clone(),
+        });
     }
     let plan = Plan {
         version: VERSION,

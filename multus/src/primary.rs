@@ -5,6 +5,7 @@ use std::path::PathBuf;
 
 use cni::net_attach::nad;
 use host::file::{self, Durability};
+use multus_plugin::allowed;
 use multus_plugin::config::NetConf;
 use tracing::{info, warn};
 
@@ -17,6 +18,8 @@ pub struct Kept {
     pub key: NadKey,
     /// The file.
     pub path: PathBuf,
+    /// Plugin types that a NAD may name; `None`: all.
+    pub allowed: Option<Vec<String>>,
 }
 
 /// What a configuration wants kept; `None` unless `clusterNetwork` may name a NAD. `own` is the plugin's
@@ -28,6 +31,7 @@ pub fn wanted(conf: &NetConf, own: &NetConf) -> Option<Kept> {
             namespace: conf.multus_namespace.clone(),
             name: conf.cluster_network.clone(),
         },
+        allowed: conf.allowed_plugins.clone(),
     })
 }
 
@@ -46,10 +50,16 @@ fn content(kept: &Kept, nad: &Nad) -> Option<Vec<u8>> {
     if nad.resource_name.is_some() || nad.config.trim().is_empty() {
         return None;
     }
-    match nad::config(&kept.key.name, Some(&nad.config), std::path::Path::new("")) {
+    let list = nad::config(&kept.key.name, Some(&nad.config), std::path::Path::new(""))
+        .map_err(|error| cni::error::chain(&error))
+        .and_then(|list| {
+            let allowed = allowed::check(&list, kept.allowed.as_deref());
+            allowed.map(|()| list).map_err(|error| error.to_string())
+        });
+    match list {
         Ok(list) => Some(list.bytes().to_vec()),
         Err(error) => {
-            warn!(nad = %kept.key, error = cni::error::chain(&error), "the default network is invalid");
+            warn!(nad = %kept.key, error, "the default network cannot be used");
             None
         }
     }
@@ -111,6 +121,18 @@ mod tests {
             keep(&kept, &nad(bad));
             assert_eq!(file::read(&kept.path).unwrap(), good, "{bad}");
         }
+    }
+
+    #[test]
+    fn row_68_a_nad_of_a_type_that_is_not_allowed_leaves_the_last_good_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut kept = kept(dir.path());
+        kept.allowed = Some(vec!["bridge".into()]);
+        keep(&kept, &nad(r#"{"type":"bridge"}"#));
+        let good = file::read(&kept.path).unwrap();
+        assert!(good.is_some());
+        keep(&kept, &nad(r#"{"type":"evil"}"#));
+        assert_eq!(file::read(&kept.path).unwrap(), good);
     }
 
     #[test]

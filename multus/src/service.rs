@@ -22,8 +22,8 @@ use crate::sources::{PodUnknown, Sources};
 
 /// The plugin waits one second; it must get our reason rather than its own timeout.
 const LONGEST: Duration = Duration::from_millis(900);
-/// A NAD leads at most to a file, and both to devices: further rounds would be a mistake of ours.
-const ROUNDS: usize = 6;
+/// A namespace leads to NADs, a NAD at most to a file, and both to devices: further rounds would be a mistake of ours.
+const ROUNDS: usize = 8;
 
 /// Plans and takes reports.
 #[derive(Debug)]

@@ -19,10 +19,11 @@ use crate::function;
 use crate::known::{Found, Known, Nad, NadKey, Need};
 use crate::kubelet::Kubelet;
 use crate::nads::NadFiles;
+use crate::namespaces::Namespaces;
 use crate::plan::PodFacts;
 
 /// Longest wait for one answer of the API server; the plugin waits one second for everything.
-const API_WAIT: Duration = Duration::from_millis(400);
+pub const API_WAIT: Duration = Duration::from_millis(400);
 
 /// Everything there is to ask.
 pub struct Sources {
@@ -34,6 +35,8 @@ pub struct Sources {
     pub nads: Option<Store<NetworkAttachmentDefinition>>,
     /// NADs of earlier times.
     pub nad_files: NadFiles,
+    /// Namespaces, where they are asked.
+    pub namespaces: Namespaces,
     /// The kubelet.
     pub kubelet: Kubelet,
     /// Where sysfs is mounted.
@@ -171,6 +174,10 @@ impl Sources {
         for need in needs {
             match need {
                 Need::Nad(_) => {}
+                Need::Namespace(name) => {
+                    let client = self.client.as_ref();
+                    known.namespace = Some(self.namespaces.look_up(client, &name).await);
+                }
                 Need::Named(name) => {
                     let found = on_disk({
                         let (dir, name) = (conf_dir.to_path_buf(), name.clone());

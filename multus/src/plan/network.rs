@@ -5,6 +5,7 @@ use std::path::Path;
 
 use cni::config::NetworkList;
 use cni::net_attach::nad;
+use multus_plugin::allowed;
 use multus_plugin::config::{NetConf, OWN_TYPES};
 use multus_plugin::wire::ResolvedNetwork;
 use serde_json::value::RawValue;
@@ -28,7 +29,7 @@ pub(super) fn resolve(
     };
     let found = match &wanted.source {
         Source::Inline(config, place) => Some(inline(config, place)?),
-        Source::Nad(key) => look.named_nad(key)?,
+        Source::Nad(key) => look.named_nad(key, wanted.also.as_ref())?,
         Source::Reference(value, key) if value.contains('/') => {
             look.path(value, key, wanted.default)?
         }
@@ -38,6 +39,19 @@ pub(super) fn resolve(
         return Ok(None);
     };
     check(&name, &list)?;
+    // What the node's admin wrote into the configuration, or names by path, needs no permission.
+    let own = match &wanted.source {
+        Source::Inline(..) => true,
+        Source::Reference(value, _) => value.contains('/'),
+        Source::Nad(_) => false,
+    };
+    if !own {
+        let allowed = question.conf.allowed_plugins.as_deref();
+        allowed::check(&list, allowed).map_err(|source| Refusal::NotAllowed {
+            network: name.clone(),
+            source,
+        })?;
+    }
     Ok(Some(Network {
         wanted,
         name,
@@ -57,7 +71,11 @@ struct Look<'a> {
 }
 
 impl Look<'_> {
-    fn named_nad(&mut self, key: &NadKey) -> Result<Option<Resolved>, Refusal> {
+    fn named_nad(
+        &mut self,
+        key: &NadKey,
+        also: Option<&NadKey>,
+    ) -> Result<Option<Resolved>, Refusal> {
         let network = key.to_string();
         match self.known.nads.get(key) {
             None => {
@@ -65,7 +83,15 @@ impl Look<'_> {
                 Ok(None)
             }
             Some(Found::Here(nad)) => self.nad(key, nad),
-            Some(Found::Missing) => Err(Refusal::NadMissing { network }),
+            Some(Found::Missing) => match also {
+                Some(also) => self.named_nad(also, None).map_err(|refusal| match refusal {
+                    Refusal::NadMissing { network: second } => {
+                        Refusal::DefaultMissing { network, second }
+                    }
+                    other => other,
+                }),
+                None => Err(Refusal::NadMissing { network }),
+            },
             Some(Found::Unknown(cause)) => Err(Refusal::NadUnknown {
                 network,
                 cause: cause.clone(),

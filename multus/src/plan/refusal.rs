@@ -12,10 +12,10 @@ use multus_plugin::wire::Reason;
 pub enum Refusal {
     #[error("read the plugin's configuration")]
     Configuration(#[source] multus_plugin::config::ConfigError),
-    #[error("annotation {key} of pod {pod}")]
+    #[error("annotation {key} of {owner}")]
     Annotation {
         key: &'static str,
-        pod: String,
+        owner: String,
         #[source]
         source: Box<SelectionError>,
     },
@@ -47,6 +47,22 @@ pub enum Refusal {
         "network {network} not found: there is no NetworkAttachmentDefinition {network}; create it, or correct the pod's annotation"
     )]
     NadMissing { network: String },
+    #[error(
+        "default network not found: there is neither a NetworkAttachmentDefinition {network} nor {second}; create one of them, or correct the annotation"
+    )]
+    DefaultMissing { network: String, second: String },
+    #[error(
+        "the networks of namespace {namespace} cannot be looked up, the pod will be tried again: {cause}"
+    )]
+    NamespaceUnknown { namespace: String, cause: String },
+    #[error("network {network} is refused by the node")]
+    NotAllowed {
+        network: String,
+        #[source]
+        source: multus_plugin::allowed::NotAllowed,
+    },
+    #[error("{text} (refused, because the configuration says \"strict\")")]
+    Strict { reason: Reason, text: String },
     #[error("network {network} cannot be looked up, the pod will be tried again: {cause}")]
     NadUnknown { network: String, cause: String },
     #[error(
@@ -191,6 +207,7 @@ impl Refusal {
             | Self::NetworkName { .. }
             | Self::Nameless { .. }
             | Self::Recursion { .. }
+            | Self::NotAllowed { .. }
             | Self::SoftwareSlot { .. }
             | Self::AuxiliaryChain { .. } => Reason::NetworkInvalid,
             Self::Annotation { .. }
@@ -199,7 +216,10 @@ impl Refusal {
             | Self::InterfaceTwice { .. }
             | Self::RouteTwice { .. }
             | Self::GatewayTwice { .. } => Reason::AnnotationInvalid,
-            Self::NadMissing { .. } | Self::NadEmpty { .. } => Reason::NetworkNotFound,
+            Self::NadMissing { .. } | Self::DefaultMissing { .. } | Self::NadEmpty { .. } => {
+                Reason::NetworkNotFound
+            }
+            Self::Strict { reason, .. } => *reason,
             Self::ReferenceMissing { default, .. } | Self::PathMissing { default, .. } => {
                 if *default {
                     Reason::PrimaryNotReady
@@ -207,7 +227,9 @@ impl Refusal {
                     Reason::NetworkNotFound
                 }
             }
-            Self::NadUnknown { .. } | Self::KubeletSilent { .. } => Reason::DaemonNotReady,
+            Self::NamespaceUnknown { .. }
+            | Self::NadUnknown { .. }
+            | Self::KubeletSilent { .. } => Reason::DaemonNotReady,
             Self::NotRequested { .. } => Reason::PoolNotRequested,
             Self::Exhausted { .. } => Reason::PoolExhausted,
             Self::NoKubelet { .. } | Self::NotAllocated { .. } | Self::DeviceTwice { .. } => {

@@ -11,9 +11,12 @@ use serde_json::value::RawValue;
 
 use super::{Answer, PodFacts, Question, Refusal, Warning, plan};
 use crate::known::{Allocation, Found, Known, Nad, NadKey, Naming, Need};
+use crate::namespaces::NamespaceFacts;
 
 mod devices;
+mod namespaces;
 mod networks;
+mod policy;
 mod selections;
 
 /// A cluster on paper: the planner's needs are answered from it until there is a plan.
@@ -30,6 +33,8 @@ struct World {
     devices: Found<Allocation>,
     interfaces: BTreeMap<Naming, String>,
     asked_kubelet: std::cell::Cell<Option<bool>>,
+    namespace: Found<NamespaceFacts>,
+    asked_namespace: std::cell::Cell<bool>,
 }
 
 const CBR0: &str = r#"{"cniVersion":"1.0.0","name":"cbr0","plugins":[{"type":"bridge"},{"type":"portmap","capabilities":{"portMappings":true}}]}"#;
@@ -57,6 +62,8 @@ impl World {
             devices: Found::Missing,
             interfaces: BTreeMap::new(),
             asked_kubelet: std::cell::Cell::new(None),
+            namespace: Found::Missing,
+            asked_namespace: std::cell::Cell::new(false),
         }
     }
 
@@ -85,6 +92,16 @@ impl World {
             resource_name: resource.map(Into::into),
         };
         self.nads.insert(key, nad);
+        self
+    }
+
+    /// Annotations of the pod's namespace; an empty text is none.
+    fn namespace(mut self, networks: &str, default_network: &str) -> Self {
+        let of = |text: &str| (!text.is_empty()).then(|| text.to_owned());
+        self.namespace = Found::Here(NamespaceFacts {
+            networks: of(networks),
+            default_network: of(default_network),
+        });
         self
     }
 
@@ -148,7 +165,7 @@ impl World {
             devinfo_dir: Path::new("/var/run/k8s.cni.cncf.io/devinfo"),
         };
         let mut known = Known::default();
-        for _ in 0..5 {
+        for _ in 0..8 {
             match plan(&question, &known)? {
                 Answer::Plan(plan, warnings) => return Ok((plan, warnings)),
                 Answer::Needs(needs) => needs.into_iter().for_each(|n| self.answer(n, &mut known)),
@@ -173,6 +190,11 @@ impl World {
                     Some(nad) => Found::Here(nad.clone()),
                 };
                 known.nads.insert(key, found);
+            }
+            Need::Namespace(name) => {
+                assert_eq!(name, "d");
+                self.asked_namespace.set(true);
+                known.namespace = Some(self.namespace.clone());
             }
             Need::Named(name) => {
                 let found = on_disk(&name);

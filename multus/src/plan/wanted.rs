@@ -1,5 +1,5 @@
 //! Which networks a pod gets, and in which order: default network, further delegates,
-//! defaultNetworks, annotation (spec/multus.md §2.4 "Order").
+//! defaultNetworks, annotation of the namespace, annotation of the pod (spec/multus.md §2.4 "Order").
 
 use cni::name::check_interface;
 use cni::net_attach::selection::{self, Selection};
@@ -8,8 +8,10 @@ use multus_plugin::config::{NetConf, Primary};
 use multus_plugin::wire::Reason;
 use serde_json::value::RawValue;
 
+use super::namespace::isolated;
 use super::{Network, PodFacts, Question, Refusal, Warning};
 use crate::known::NadKey;
+use crate::namespaces::NamespaceFacts;
 
 /// Where a network's configuration is.
 #[derive(Debug, Clone)]
@@ -26,6 +28,8 @@ pub(super) enum Source {
 #[derive(Debug, Clone)]
 pub(super) struct Wanted {
     pub(super) source: Source,
+    /// The NAD that counts if that of `source` does not exist.
+    pub(super) also: Option<NadKey>,
     /// The pod's wishes about it; empty without an annotation.
     pub(super) selection: Selection,
     pub(super) default: bool,
@@ -34,6 +38,7 @@ pub(super) struct Wanted {
 /// All networks of the pod.
 pub(super) fn of(
     question: &Question<'_>,
+    namespace: &NamespaceFacts,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Wanted>, Refusal> {
     let Question {
@@ -50,24 +55,29 @@ pub(super) fn of(
         wanted.truncate(1);
         return Ok(wanted);
     }
-    if let Some(text) = &pod.default_network {
-        let (selection, doubts) = selection::parse_default_network(text, &conf.multus_namespace)
-            .map_err(|source| Refusal::Annotation {
-                key: DEFAULT_NETWORK_ANNOTATION,
-                pod: pod.pod.to_string(),
-                source: Box::new(source),
-            })?;
-        warnings.extend(doubts.into_iter().map(annotation_warning));
+    let owners = [
+        (&pod.default_network, pod_words(pod)),
+        (&namespace.default_network, namespace_words(pod)),
+    ];
+    let default = owners
+        .iter()
+        .find_map(|(text, owner)| Some((text.as_ref()?, owner)));
+    if let Some((text, owner)) = default {
+        let (selection, also) = default_network(text, conf, pod, owner, warnings)?;
         isolated(&selection, conf, pod, true)?;
-        wanted[0] = selected(selection, true);
+        wanted[0] = Wanted {
+            also,
+            ..selected(selection, true)
+        };
     }
-    if let Some(text) = &pod.networks {
-        let parsed =
-            selection::parse(text, &pod.pod.namespace).map_err(|source| Refusal::Annotation {
-                key: NETWORKS_ANNOTATION,
-                pod: pod.pod.to_string(),
-                source: Box::new(source),
-            })?;
+    let owners = [
+        (&namespace.networks, namespace_words(pod)),
+        (&pod.networks, pod_words(pod)),
+    ];
+    for (text, owner) in owners {
+        let Some(text) = text else { continue };
+        let parsed = selection::parse(text, &pod.pod.namespace)
+            .map_err(|source| annotation(NETWORKS_ANNOTATION, &owner, source))?;
         warnings.extend(parsed.warnings.into_iter().map(annotation_warning));
         for selection in parsed.elements {
             isolated(&selection, conf, pod, false)?;
@@ -77,18 +87,59 @@ pub(super) fn of(
     Ok(wanted)
 }
 
+/// The one network of a default-network annotation. A name without a namespace is one of the multus namespace, as
+/// upstream has it, else one of the pod's, where users expect it (spec/multus.md §9.1 P14).
+fn default_network(
+    text: &str,
+    conf: &NetConf,
+    pod: &PodFacts,
+    owner: &str,
+    warnings: &mut Vec<Warning>,
+) -> Result<(Selection, Option<NadKey>), Refusal> {
+    let of = |namespace: &str| {
+        selection::parse_default_network(text, namespace)
+            .map_err(|source| annotation(DEFAULT_NETWORK_ANNOTATION, owner, source))
+    };
+    let (first, doubts) = of(&conf.multus_namespace)?;
+    let (second, _) = of(&pod.pod.namespace)?;
+    warnings.extend(doubts.into_iter().map(annotation_warning));
+    let also = (first.namespace != second.namespace).then_some(NadKey {
+        namespace: second.namespace,
+        name: second.name,
+    });
+    Ok((first, also))
+}
+
+fn annotation(key: &'static str, owner: &str, source: selection::SelectionError) -> Refusal {
+    Refusal::Annotation {
+        key,
+        owner: owner.to_owned(),
+        source: Box::new(source),
+    }
+}
+
+fn pod_words(pod: &PodFacts) -> String {
+    format!("pod {}", pod.pod)
+}
+
+fn namespace_words(pod: &PodFacts) -> String {
+    format!("namespace {}", pod.pod.namespace)
+}
+
 /// The pod gets the networks of the plugin's configuration and no others, so the plugin attaches them
 /// without asking (design §2 "Plain pods").
 pub fn is_plain(conf: &NetConf, pod: &PodFacts) -> bool {
     pod.networks.as_deref().unwrap_or_default().is_empty()
         && pod.default_network.is_none()
         && conf.default_networks_of(&pod.pod.namespace).is_empty()
+        && !conf.asks_namespace(&pod.pod.namespace)
         && conf.auxiliary_cni_chain_name.is_empty()
 }
 
 fn configured(conf: &NetConf, namespace: &str) -> Result<Vec<Wanted>, Refusal> {
     let plain = |source, default| Wanted {
         source,
+        also: None,
         selection: Selection::default(),
         default,
     };
@@ -115,6 +166,7 @@ fn selected(selection: Selection, default: bool) -> Wanted {
             namespace: selection.namespace.clone(),
             name: selection.name.clone(),
         }),
+        also: None,
         selection,
         default,
     }
@@ -125,34 +177,6 @@ fn annotation_warning(warning: selection::Warning) -> Warning {
         reason: Reason::AnnotationInvalid,
         text: warning.message,
     }
-}
-
-/// Upstream lets the default-network annotation through (spec/multus.md §9.2 Q8); here the multus
-/// namespace is exempt for it and no other.
-fn isolated(
-    selection: &Selection,
-    conf: &NetConf,
-    pod: &PodFacts,
-    default: bool,
-) -> Result<(), Refusal> {
-    if !conf.namespace_isolation {
-        return Ok(());
-    }
-    let mut allowed = vec![pod.pod.namespace.as_str()];
-    allowed.extend(conf.namespaces_exempt_from_isolation());
-    if default {
-        allowed.push(&conf.multus_namespace);
-    }
-    if allowed.contains(&selection.namespace.as_str()) {
-        return Ok(());
-    }
-    allowed.dedup();
-    Err(Refusal::Isolated {
-        network: format!("{}/{}", selection.namespace, selection.name),
-        namespace: selection.namespace.clone(),
-        pod_namespace: pod.pod.namespace.clone(),
-        allowed: allowed.join(", "),
-    })
 }
 
 /// The wanted name, else CNI_IFNAME for the default network, else `net<position>`

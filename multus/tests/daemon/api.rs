@@ -145,6 +145,17 @@ impl Api {
         );
     }
 
+    /// A namespace that the daemon may get; it may get no other.
+    pub(crate) fn namespace(&self, name: &str, annotations: &Value) {
+        self.put(
+            "namespaces",
+            json!({
+                "apiVersion": "meta.k8s.io/v1", "kind": "PartialObjectMetadata",
+                "metadata": {"name": name, "annotations": annotations}
+            }),
+        );
+    }
+
     /// A pod on node `n1`, its UID made of its name.
     pub(crate) fn pod(&self, name: &str, annotations: &Value) {
         self.put("pods", pod(name, "n1", annotations));
@@ -192,9 +203,14 @@ impl Api {
             .await
             .map(http_body_util::Collected::to_bytes)
             .unwrap_or_default();
+        let accept = parts.headers.get("accept");
+        let metadata = accept
+            .and_then(|value| value.to_str().ok())
+            .is_some_and(|value| value.contains("as=PartialObjectMetadata;"));
+        let form = if metadata { " (metadata only)" } else { "" };
         self.state()
             .calls
-            .push(format!("{} {path}?{query}", parts.method));
+            .push(format!("{} {path}?{query}{form}", parts.method));
         self.touch();
         let latency = self.state().latency;
         tokio::time::sleep(latency).await;
@@ -213,6 +229,13 @@ impl Api {
                 self.watch(kind, &query)
             }
             (&Method::GET, [kind]) => self.list(kind, "", &query),
+            (&Method::GET, ["namespaces", name]) => {
+                let key = ("namespaces".to_owned(), String::new(), (*name).to_owned());
+                match self.state().objects.get(&key) {
+                    Some(object) => json_response(200, object),
+                    None => status(403, "Forbidden"),
+                }
+            }
             (&Method::GET, ["namespaces", ns, kind]) => self.list(kind, ns, &query),
             (&Method::GET, ["namespaces", ns, kind, name]) => {
                 let key = ((*kind).to_owned(), (*ns).to_owned(), (*name).to_owned());

@@ -182,7 +182,7 @@ async fn a_connection_limit_of_one_makes_requests_wait_and_fails_none() {
 }
 
 #[tokio::test]
-async fn policy_of_the_daemons_file_holds_for_every_request() {
+async fn row_50_policy_of_the_daemons_file_holds_for_every_request() {
     let node = Node::new().await;
     node.write_config(&json!({"namespaceIsolation": true}));
     node.api.nad("other/a", MACVLAN, None);

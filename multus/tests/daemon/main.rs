@@ -13,6 +13,8 @@ mod kubelet;
 #[cfg(test)]
 mod lifecycle;
 #[cfg(test)]
+mod namespaces;
+#[cfg(test)]
 mod node;
 #[cfg(test)]
 mod one_shot;

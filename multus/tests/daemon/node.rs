@@ -172,8 +172,12 @@ impl Node {
             child,
             socket: self.path("run/multus.sock"),
         };
+        // Itself, and not one that was killed a moment ago.
         until("the daemon serves", async || {
-            UnixStream::connect(&daemon.socket).await.is_ok()
+            UnixStream::connect(&daemon.socket)
+                .await
+                .and_then(|stream| stream.peer_cred())
+                .is_ok_and(|peer| peer.pid() == Some(daemon.pid().cast_signed()))
         })
         .await;
         daemon

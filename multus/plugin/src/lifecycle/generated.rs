@@ -67,7 +67,12 @@ impl Settings {
             .filter(|(key, value)| COPIED.contains(&key.as_str()) && !value.is_null())
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
-        for key in ["capabilities", "daemonSocketDir", "overrideNetworkName"] {
+        for key in [
+            "capabilities",
+            "clusterNetwork",
+            "daemonSocketDir",
+            "overrideNetworkName",
+        ] {
             if let Some(value) = daemon.get(key) {
                 keys.insert(key.to_owned(), value.clone());
             }
@@ -110,7 +115,11 @@ impl Settings {
         plugin.remove("overrideNetworkName");
         plugin.insert("type".to_owned(), json!("multus"));
         plugin.insert("capabilities".to_owned(), json!(capabilities));
-        plugin.insert("clusterNetwork".to_owned(), json!(primary.path));
+        let other = keys.get("clusterNetwork").and_then(Value::as_str);
+        let default = other
+            .filter(|name| !name.is_empty())
+            .map_or_else(|| json!(primary.path), |name| json!(name));
+        plugin.insert("clusterNetwork".to_owned(), default);
         // libcni 1.1 of containerd 1.6 and 1.7 fails on a plain 1.1.0; newer ones choose from the list.
         json!({
             "cniVersion": "1.0.0",
@@ -184,6 +193,26 @@ mod tests {
             json!({"portMappings": true, ANNOTATIONS_CAPABILITY: true})
         );
         assert_eq!(list["plugins"][0].get("chrootDir"), None);
+    }
+
+    #[test]
+    fn row_50_what_the_plugin_acts_on_alone_goes_from_the_daemons_file_into_the_generated_one() {
+        let (_, conf) = generate(&json!({
+            "clusterNetwork": "own-net", "defaultNetworks": ["extra"], "binDir": "/b", "cniDir": "/c",
+            "namespaceDefaults": ["d"], "allowedPlugins": ["macvlan"], "strict": true, "dra": true
+        }));
+        let primary = conf.primary().unwrap();
+        assert!(
+            matches!(&primary, Default::Reference(name) if name == "own-net"),
+            "{primary:?}"
+        );
+        assert_eq!(conf.default_networks_of("d"), ["extra"]);
+        assert_eq!(
+            (conf.bin_dir.as_path(), conf.cni_dir.as_path()),
+            (Path::new("/b"), Path::new("/c"))
+        );
+        assert!(conf.asks_namespace("d") && conf.strict && conf.dra);
+        assert_eq!(conf.allowed_plugins, Some(vec!["macvlan".to_owned()]));
     }
 
     #[test]

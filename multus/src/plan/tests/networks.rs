@@ -95,7 +95,7 @@ fn a_nad_that_cannot_be_looked_up_is_tried_again_and_not_left_out() {
 }
 
 #[test]
-fn invalid_nads_are_refused_with_name_and_fault() {
+fn row_68_invalid_nads_are_refused_with_name_and_fault() {
     for (text, fault) in [
         ("{\"type\":", "spec.config"),
         ("null", "spec.config"),
