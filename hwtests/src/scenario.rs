@@ -8,6 +8,7 @@ pub mod honesty;
 pub mod leftovers;
 pub mod look;
 pub mod multus;
+pub mod multus_networks;
 pub mod sriov;
 pub mod sriov_crash;
 pub mod sriovdp;

@@ -12,6 +12,7 @@ use std::{
 };
 
 use anyhow::{Context, Result};
+use serde_json::{Value, json};
 
 use crate::standin;
 
@@ -21,6 +22,9 @@ pub use client::Client;
 pub const NODE: &str = "lab";
 /// The kubelet's folder.
 pub const KUBELET_ROOT: &str = "/var/lib/kubelet";
+
+/// UID that the stand-in kubelet gives to a static pod: like a real one's, a hash.
+const STATIC_UID: &str = "5f0c3a91b7de44c2a8e96d10273fb58c";
 
 /// A running cluster of one node.
 #[derive(Debug)]
@@ -121,6 +125,41 @@ impl Cluster {
         match &mut self.inner {
             Inner::StandIns { kubelet, .. } => kubelet.restart().await,
             Inner::Real(real) => real.restart_kubelet().await,
+        }
+    }
+
+    /// Runs a pod that belongs to the kubelet and not to the API server, which only shows it, as `<name>-<node>`.
+    ///
+    /// # Errors
+    /// When its manifest cannot be placed.
+    pub async fn run_static(&self, manifest: &Value) -> Result<()> {
+        if let Inner::Real(real) = &self.inner {
+            return real.run_static(manifest);
+        }
+        let mut mirror = manifest.clone();
+        let name = manifest["metadata"]["name"].as_str().unwrap_or_default();
+        mirror["metadata"]["name"] = json!(format!("{name}-{NODE}"));
+        for (key, value) in [
+            ("source", "file"),
+            ("hash", STATIC_UID),
+            ("mirror", STATIC_UID),
+        ] {
+            mirror["metadata"]["annotations"][format!("kubernetes.io/config.{key}")] = json!(value);
+        }
+        self.client.create(&mirror).await
+    }
+
+    /// Ends the pod that the API server shows under this name, if there is one.
+    ///
+    /// # Errors
+    /// When it does not go.
+    pub async fn stop_static(&self, name: &str) -> Result<()> {
+        match &self.inner {
+            Inner::Real(real) => real.stop_static(),
+            Inner::StandIns { .. } if self.client.pod(name).await?.is_some() => {
+                self.client.delete_pod(name, POD_START).await
+            }
+            Inner::StandIns { .. } => Ok(()),
         }
     }
 

@@ -32,6 +32,8 @@ pub enum Story {
     BenchSriov,
     /// `sriovdp` on hardware that changes.
     Sriovdp,
+    /// The networks that pods ask multus for.
+    MultusNetworks,
     /// multus installed, killed, upgraded and removed while pods live.
     Multus,
 }
@@ -40,7 +42,9 @@ impl Story {
     /// Whether the story needs a runtime, a cluster and our daemons; the others set up VFs and no more.
     fn needs_node(self) -> bool {
         match self {
-            Self::Demo | Self::BadInput | Self::Sriovdp | Self::Multus => true,
+            Self::Demo | Self::BadInput | Self::Sriovdp | Self::MultusNetworks | Self::Multus => {
+                true
+            }
             Self::SriovCrash | Self::Sriov | Self::BenchSriov => false,
         }
     }
@@ -143,7 +147,11 @@ async fn on_machine(options: &Options, stories: &[Story], report: &mut Reporter)
             Story::SriovCrash => scenario::sriov_crash::play(&machine, report).await?,
             Story::Sriov => scenario::sriov::play(&machine, report).await?,
             Story::BenchSriov => scenario::bench_sriov::play(&machine, report).await?,
-            Story::Demo | Story::BadInput | Story::Sriovdp | Story::Multus => {}
+            Story::Demo
+            | Story::BadInput
+            | Story::Sriovdp
+            | Story::MultusNetworks
+            | Story::Multus => {}
         }
     }
     Ok(())
@@ -182,6 +190,9 @@ async fn on_node(
         match story {
             Story::Demo => scenario::demo::play(&node, report).await?,
             Story::Sriovdp => scenario::sriovdp::play(&mut node, options, report).await?,
+            Story::MultusNetworks => {
+                scenario::multus_networks::play(&mut node, options, report).await?;
+            }
             Story::Multus => scenario::multus::play(&mut node, options, report).await?,
             Story::SriovCrash | Story::Sriov | Story::BenchSriov => {}
             Story::BadInput => scenario::bad_input::play(&mut node, options, report).await?,

@@ -6,7 +6,13 @@ use anyhow::{Context, Result};
 
 /// Folders that hold something per pod, with what a name in them means. Lock files and `last_reserved_ip` of
 /// host-local are no leases.
-const FOLDERS: [(&str, &str); 7] = [
+const FOLDERS: [(&str, &str); 10] = [
+    (RECORDS, "record of multus"),
+    (
+        "/var/lib/cni/multus/kept",
+        "attachment that multus could not delete",
+    ),
+    ("/var/lib/cni/multus/damaged", "damaged record of multus"),
     ("/var/lib/cni/multus", "record of multus"),
     ("/var/lib/cni/multus/results", "cached result"),
     ("/var/lib/cni/sriov", "record of sriov"),
@@ -15,6 +21,9 @@ const FOLDERS: [(&str, &str); 7] = [
     ("/var/lib/cni/results", "cached result of the runtime"),
     ("/var/run/k8s.cni.cncf.io/devinfo/cni", "device information"),
 ];
+
+/// Records of sandboxes with networks.
+const RECORDS: &str = "/var/lib/cni/multus/journal";
 
 /// Where host-local keeps its leases: a folder per network, a file per address.
 const LEASES: &str = "/var/lib/cni/networks";
@@ -40,6 +49,14 @@ pub fn of_pods() -> Result<Vec<String>> {
         }
     }
     Ok(found)
+}
+
+/// Sandboxes that multus has a record of.
+///
+/// # Errors
+/// When the folder cannot be read.
+pub fn records() -> Result<Vec<String>> {
+    files(Path::new(RECORDS))
 }
 
 fn files(folder: &Path) -> Result<Vec<String>> {

@@ -82,6 +82,22 @@ fn read_link(link: &Value) -> Link {
 /// # Errors
 /// When the kubelet does not answer.
 pub async fn devices(pod: &str) -> Result<BTreeMap<String, Vec<String>>> {
+    let mut devices: BTreeMap<String, Vec<String>> = BTreeMap::new();
+    for (_, of_container) in devices_of_containers(pod).await? {
+        for (resource, ids) in of_container {
+            devices.entry(resource).or_default().extend(ids);
+        }
+    }
+    Ok(devices)
+}
+
+/// As [`devices`], for each container, in the kubelet's order.
+///
+/// # Errors
+/// When the kubelet does not answer.
+pub async fn devices_of_containers(
+    pod: &str,
+) -> Result<Vec<(String, BTreeMap<String, Vec<String>>)>> {
     let channel = proto::uds::dial(&Cluster::pod_resources(), Duration::from_secs(5))
         .await
         .context("dial the kubelet's PodResources")?;
@@ -90,22 +106,19 @@ pub async fn devices(pod: &str) -> Result<BTreeMap<String, Vec<String>>> {
         .await
         .context("ask the kubelet for pod resources")?
         .into_inner();
-    let mut devices: BTreeMap<String, Vec<String>> = BTreeMap::new();
-    for entry in answer
+    let of_pod = answer
         .pod_resources
         .into_iter()
-        .filter(|entry| entry.name == pod)
-    {
-        for device in entry
-            .containers
-            .into_iter()
-            .flat_map(|container| container.devices)
-        {
+        .filter(|entry| entry.name == pod);
+    let containers = of_pod.flat_map(|entry| entry.containers).map(|container| {
+        let mut devices: BTreeMap<String, Vec<String>> = BTreeMap::new();
+        for device in container.devices {
             let ids = devices.entry(device.resource_name).or_default();
             ids.extend(device.device_ids);
         }
-    }
-    Ok(devices)
+        (container.name, devices)
+    });
+    Ok(containers.collect())
 }
 
 /// Healthy devices that the kubelet would give to a pod, by resource name.

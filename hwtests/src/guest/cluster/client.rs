@@ -116,6 +116,38 @@ impl Client {
             .transpose()
     }
 
+    /// Names of the pods of namespace `default`.
+    ///
+    /// # Errors
+    /// When the server does not answer.
+    pub async fn pods(&self) -> Result<Vec<String>> {
+        let api = self.api(POD, Some("default"));
+        let list = api
+            .list(&ListParams::default())
+            .await
+            .context("list pods")?;
+        Ok(list
+            .iter()
+            .filter_map(|pod| pod.metadata.name.clone())
+            .collect())
+    }
+
+    /// Waits until a pod that others create and delete is there, or is not.
+    ///
+    /// # Errors
+    /// After `limit`.
+    pub async fn wait_there(&self, name: &str, there: bool, limit: Duration) -> Result<()> {
+        let deadline = Instant::now() + limit;
+        while self.pod(name).await?.is_some() != there {
+            if Instant::now() > deadline {
+                let still = if there { "not there" } else { "still there" };
+                bail!("pod {name} is {still} after {} s", limit.as_secs());
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
     /// Waits until a pod is in a phase.
     ///
     /// # Errors

@@ -26,6 +26,8 @@ lab-admin,admin,admin,\"system:masters\"
 lab-node,system:node:lab,node,\"system:nodes\"
 lab-multus,system:serviceaccount:kube-system:multus,multus,\"system:serviceaccounts,system:authenticated\"
 ";
+/// File of the static pod.
+const STATIC_POD: &str = "static/pod.json";
 /// Boot of the API server under software emulation.
 const START: Duration = Duration::from_mins(4);
 
@@ -109,7 +111,9 @@ impl Real {
             "makeIPTablesUtilChains": false,
             "localStorageCapacityIsolation": false,
             "syncFrequency": "5s",
+            "staticPodPath": self.file("static"),
         });
+        fs::create_dir_all(self.work.join("static")).context("create the folder of static pods")?;
         write_private(&self.work.join("kubelet.json"), &kubelet.to_string())
     }
 
@@ -217,6 +221,26 @@ impl Real {
                 );
             }
             tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+        Ok(())
+    }
+
+    /// Puts a manifest where the kubelet looks for pods of its own.
+    ///
+    /// # Errors
+    /// When it cannot be written.
+    pub fn run_static(&self, manifest: &Value) -> Result<()> {
+        write_private(&self.work.join(STATIC_POD), &manifest.to_string())
+    }
+
+    /// Takes it away.
+    ///
+    /// # Errors
+    /// When it is there and stays.
+    pub fn stop_static(&self) -> Result<()> {
+        let path = self.work.join(STATIC_POD);
+        if path.exists() {
+            fs::remove_file(&path).with_context(|| format!("remove {}", path.display()))?;
         }
         Ok(())
     }

@@ -41,7 +41,11 @@ pub(crate) fn config(pod: &Pod, attempt: u32, logs: &Path) -> PodSandboxConfig {
         .unwrap_or_default()
         .into_iter()
         .collect();
-    annotations.insert("kubernetes.io/config.source".to_owned(), "api".to_owned());
+    // The runtime knows a static pod by the kubelet's UID for it; the API server's copy of the pod has another.
+    let uid = annotations.get("kubernetes.io/config.mirror").cloned();
+    if uid.is_none() {
+        annotations.insert("kubernetes.io/config.source".to_owned(), "api".to_owned());
+    }
     let shares_network = spec.host_network == Some(true);
     let hostname = spec
         .hostname
@@ -55,7 +59,7 @@ pub(crate) fn config(pod: &Pod, attempt: u32, logs: &Path) -> PodSandboxConfig {
     PodSandboxConfig {
         metadata: Some(PodSandboxMetadata {
             name: identity.name.clone(),
-            uid: identity.uid.clone(),
+            uid: uid.unwrap_or_else(|| identity.uid.clone()),
             namespace: identity.namespace.clone(),
             attempt,
         }),
@@ -106,6 +110,19 @@ mod tests {
         assert_eq!(config.labels["io.kubernetes.pod.uid"], "u");
         assert_eq!(config.labels["app"], "x");
         assert_eq!(config.annotations["k8s.v1.cni.cncf.io/networks"], "net");
+    }
+
+    #[test]
+    fn a_static_pod_has_the_kubelets_uid_at_the_runtime() {
+        let mut pod = pod(&json!({"containers": []}));
+        let annotations = pod.metadata.annotations.get_or_insert_default();
+        for (key, value) in [("mirror", "0123abcd"), ("source", "file")] {
+            annotations.insert(format!("kubernetes.io/config.{key}"), value.to_owned());
+        }
+        let config = config(&pod, 0, Path::new("/logs"));
+        assert_eq!(config.metadata.unwrap().uid, "0123abcd");
+        assert_eq!(config.labels["io.kubernetes.pod.uid"], "u");
+        assert_eq!(config.annotations["kubernetes.io/config.source"], "file");
     }
 
     #[test]
