@@ -1,5 +1,7 @@
 //! Running an attachment: ADD of one delegate and what belongs to it.
 
+use std::time::Instant;
+
 use cni::config::NetworkList;
 use cni::error::code;
 use cni::exec::ExecError;
@@ -87,6 +89,7 @@ pub fn attach(
     sandbox: &mut Sandbox,
 ) -> Result<Attached, Failure> {
     let attachment = ready.attachment;
+    let begun = Instant::now();
     let of = |failure: Failure| failure.of(&attachment.name);
     if let Some(files) = &attachment.device_info
         && let Some(source) = &files.source
@@ -108,7 +111,8 @@ pub fn attach(
     if shown != result {
         keep_cache_in_step(ready, runtime, target, &shown).map_err(of)?;
     }
-    let report = report(attachment, &shown).map_err(of)?;
+    let mut report = report(attachment, &shown).map_err(of)?;
+    report.duration_ms = u64::try_from(begun.elapsed().as_millis()).ok();
     Ok(Attached { result, report })
 }
 
@@ -226,6 +230,7 @@ fn report(attachment: &Attachment, shown: &AddResult) -> Result<AttachmentReport
         result,
         device_info,
         gateways: attachment.gateways.clone(),
+        duration_ms: None,
     })
 }
 

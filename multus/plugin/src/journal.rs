@@ -22,7 +22,7 @@ use host::lock::Lock;
 pub mod go;
 pub mod record;
 
-pub use record::{Entry, Record};
+pub use record::{Entry, LastFailure, Record};
 
 /// Why the journal cannot be read or written.
 #[derive(Debug, thiserror::Error)]

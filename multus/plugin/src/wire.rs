@@ -218,6 +218,9 @@ pub struct AttachmentReport {
     /// Gateways of the default routes set for the selection's `default-route`.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gateways: Vec<IpAddr>,
+    /// Milliseconds that attaching took; absent from an older plugin.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub duration_ms: Option<u64>,
 }
 
 /// Why an ADD failed.

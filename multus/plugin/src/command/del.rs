@@ -185,6 +185,7 @@ fn settle(
     let default_failed = remaining.iter().any(|remaining| remaining.entry.default);
     record.tries += 1;
     record.tried = session.node.now;
+    record.failure = Some((&failure).into());
     record.attachments = remaining
         .into_iter()
         .map(|remaining| remaining.entry)
@@ -277,6 +278,7 @@ fn empty_record(session: &Session<'_>) -> Record {
         attachments: Vec::new(),
         tries: 0,
         tried: 0,
+        failure: None,
     }
 }
 

@@ -103,6 +103,7 @@ fn from_cache(session: &Session<'_>, id: &str) -> Record {
         attachments: left.entries,
         tries: 0,
         tried: 0,
+        failure: None,
     }
 }
 
@@ -144,13 +145,16 @@ fn one(session: &Session<'_>, shelf: Shelf, record: Record, dry_run: bool) -> Re
         &session.runtime(),
         session.log(),
     );
-    told.left = crate::detach::summary(&remaining).map(|failure| failure.msg);
+    let summary = crate::detach::summary(&remaining);
+    let failure = summary.as_ref().map(Into::into);
+    told.left = summary.map(|failure| failure.msg);
     let settled = if remaining.is_empty() {
         session.journal.remove(shelf, &id).map(drop)
     } else {
         let record = Record {
             attachments: remaining.into_iter().map(|left| left.entry).collect(),
             tried: session.node.now,
+            failure,
             ..record
         };
         session

@@ -63,11 +63,15 @@ fn retry(session: &Session<'_>, mut record: Record, start: Instant) -> bool {
         prev_result: None,
     };
     let mut remaining = Vec::new();
-    for entry in record.attachments.iter().rev() {
+    for entry in std::mem::take(&mut record.attachments).iter().rev() {
         let left = LIMIT.saturating_sub(start.elapsed());
         let gone = left >= SHORTEST && {
             let runtime = session.runtime_within(left);
-            detach(std::slice::from_ref(entry), &place, &runtime, session.log()).is_empty()
+            let failed = detach(std::slice::from_ref(entry), &place, &runtime, session.log());
+            if let Some(failed) = failed.first() {
+                record.failure = Some((&failed.failure).into());
+            }
+            failed.is_empty()
         };
         if !gone {
             remaining.insert(0, entry.clone());

@@ -7,7 +7,8 @@ use host::netns::Identity;
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use crate::wire::{Attachment, PodRef};
+use crate::failure::Failure;
+use crate::wire::{Attachment, PodRef, Reason};
 
 /// Version written into [`Record::version`].
 pub const VERSION: u32 = 1;
@@ -47,6 +48,27 @@ pub struct Record {
     /// Seconds since 1970 of the last failed DEL.
     #[serde(default)]
     pub tried: u64,
+    /// Why the last DEL failed.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub failure: Option<LastFailure>,
+}
+
+/// Why an attachment could not be deleted, for those who look at the backlog.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct LastFailure {
+    /// For machines.
+    pub reason: Reason,
+    /// For people.
+    pub msg: String,
+}
+
+impl From<&Failure> for LastFailure {
+    fn from(failure: &Failure) -> Self {
+        Self {
+            reason: failure.reason,
+            msg: failure.msg.clone(),
+        }
+    }
 }
 
 /// One attachment with the exact bytes its delegate was given.
@@ -160,6 +182,7 @@ pub(crate) mod tests {
             attachments: vec![entry("cbr0", "eth0"), entry("d/n", "net1")],
             tries: 0,
             tried: 0,
+            failure: None,
         }
     }
 

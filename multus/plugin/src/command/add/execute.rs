@@ -186,5 +186,6 @@ fn record(
         attachments: attachments.iter().map(Entry::from).collect(),
         tries: 0,
         tried: 0,
+        failure: None,
     })
 }
