@@ -237,3 +237,31 @@ async fn a_pod_without_place_is_nobodys() {
         "Pending"
     );
 }
+
+#[tokio::test]
+async fn init_containers_do_their_work_before_the_others_start() {
+    let bench = Bench::start().await;
+    let mut manifest = Bench::manifest("p", 0);
+    let init = json!({"name": "install", "image": "busybox"});
+    manifest["spec"]["initContainers"] = json!([init]);
+    bench.create(manifest);
+    until("the init container runs", || {
+        bench.runtime.calls("StartContainer") == 1
+    })
+    .await;
+    let only = bench.runtime.container().metadata.unwrap().name;
+    assert_eq!(only, "install");
+    // One that fails is tried again, and nothing else starts.
+    bench.runtime.exit(1);
+    until("it is tried again", || {
+        bench.runtime.calls("StartContainer") == 2
+    })
+    .await;
+    assert_eq!(bench.runtime.container().metadata.unwrap().attempt, 1);
+    bench.runtime.exit(0);
+    let pod = bench.phase("p", "Running").await;
+    assert_eq!(pod["status"]["initContainerStatuses"][0]["ready"], true);
+    assert_eq!(bench.runtime.calls("StartContainer"), 3);
+    // Its end was no end of the pod, whose policy is to restart.
+    assert_eq!(bench.runtime.state().containers.len(), 2);
+}

@@ -15,7 +15,7 @@ use super::endpoint::chain;
 use super::environment::{self, Facts};
 use super::identity::Identity;
 use super::runtime::Refused;
-use super::status::{Seen, restarts};
+use super::status::{Doing, Seen, ended, restarts};
 use super::{container, sandbox, security, volume};
 
 /// Where and for whom containers are made.
@@ -31,15 +31,28 @@ pub(crate) struct Place<'a> {
 type Waiting = (&'static str, String);
 
 /// The containers of a pod without sandbox.
-pub(crate) fn unmade(pod: &Pod) -> Vec<Seen<'_>> {
-    let containers = pod.spec.iter().flat_map(|spec| &spec.containers);
-    containers
-        .map(|container| Seen {
-            container,
-            status: None,
-            waiting: None,
-        })
-        .collect()
+pub(crate) fn unmade(pod: &Pod) -> Doing<'_> {
+    Doing {
+        init: init_containers(pod).map(not_made).collect(),
+        main: main_containers(pod).map(not_made).collect(),
+    }
+}
+
+fn not_made(container: &Container) -> Seen<'_> {
+    Seen {
+        container,
+        status: None,
+        waiting: None,
+    }
+}
+
+fn init_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
+    let init = pod.spec.iter().flat_map(|spec| &spec.init_containers);
+    init.flatten()
+}
+
+fn main_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
+    pod.spec.iter().flat_map(|spec| &spec.containers)
 }
 
 /// Makes what must be there before the sandbox: volumes and log folders.
@@ -51,7 +64,7 @@ pub(crate) fn prepare(agent: &Agent, pod: &Pod) -> Result<(), String> {
     let logs = agent
         .config
         .log_folder(&identity.namespace, &identity.name, &identity.uid);
-    for container in &spec.containers {
+    for container in init_containers(pod).chain(main_containers(pod)) {
         let folder = logs.join(&container.name);
         fs::create_dir_all(&folder)
             .map_err(|error| format!("create {}: {error}", folder.display()))?;
@@ -61,25 +74,37 @@ pub(crate) fn prepare(agent: &Agent, pod: &Pod) -> Result<(), String> {
 
 impl<'a> Place<'a> {
     /// Starts what does not run and should; gives what each container is doing then.
-    pub(crate) async fn bring_up(&self, backoff: &mut Backoff) -> Result<Vec<Seen<'a>>, Refused> {
+    pub(crate) async fn bring_up(&self, backoff: &mut Backoff) -> Result<Doing<'a>, Refused> {
         let existing = self.agent.runtime.containers(&self.sandbox.id).await?;
-        let mut seen = Vec::new();
-        for container in self.pod.spec.iter().flat_map(|spec| &spec.containers) {
-            let named = |one: &&cri::Container| {
+        let newest = |container: &Container| {
+            existing.iter().find(|one| {
                 one.metadata
                     .as_ref()
                     .is_some_and(|meta| meta.name == container.name)
-            };
-            let newest = existing.iter().find(named);
-            seen.push(self.bring_one_up(container, newest, backoff).await?);
+            })
+        };
+        let mut doing = unmade(self.pod);
+        for seen in &mut doing.init {
+            *seen = self
+                .bring_one_up(seen.container, newest(seen.container), true, backoff)
+                .await?;
+            if ended(seen) != Some(0) {
+                return Ok(doing);
+            }
         }
-        Ok(seen)
+        for seen in &mut doing.main {
+            *seen = self
+                .bring_one_up(seen.container, newest(seen.container), false, backoff)
+                .await?;
+        }
+        Ok(doing)
     }
 
     async fn bring_one_up(
         &self,
         container: &'a Container,
         newest: Option<&cri::Container>,
+        init: bool,
         backoff: &mut Backoff,
     ) -> Result<Seen<'a>, Refused> {
         let Some(newest) = newest else {
@@ -89,6 +114,8 @@ impl<'a> Place<'a> {
         let attempt = newest.metadata.as_ref().map_or(0, |meta| meta.attempt);
         let again = match status.state() {
             ContainerState::ContainerRunning => false,
+            // An init container that did its work is done, whatever the pod's policy.
+            ContainerState::ContainerExited if init && status.exit_code == 0 => false,
             ContainerState::ContainerExited => restarts(self.pod, status.exit_code),
             // A start that did not succeed.
             ContainerState::ContainerCreated | ContainerState::ContainerUnknown => true,

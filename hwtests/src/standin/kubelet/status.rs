@@ -20,6 +20,15 @@ pub(crate) struct Seen<'a> {
     pub(crate) waiting: Option<(&'static str, String)>,
 }
 
+/// What each container of a pod is doing.
+#[derive(Debug)]
+pub(crate) struct Doing<'a> {
+    /// In the order in which they run, one after the other.
+    pub(crate) init: Vec<Seen<'a>>,
+    /// Those that run side by side after that.
+    pub(crate) main: Vec<Seen<'a>>,
+}
+
 /// Writes a status composed from the current one; a pod that is gone has none.
 pub(crate) fn write(agent: &Agent, pod: &Identity, compose: impl FnOnce(&Value) -> Value) {
     let written = agent.config.store.update(
@@ -55,15 +64,14 @@ pub(crate) fn rejected(previous: &Value, rejection: &Rejection) -> Value {
 pub(crate) fn compose(
     previous: &Value,
     pod: &Pod,
-    seen: &[Seen<'_>],
+    doing: &Doing<'_>,
     ips: &[String],
     node_ip: &str,
 ) -> Value {
     let mut status = previous.clone();
-    let ready = seen
-        .iter()
-        .all(|one| state(one) == Some(ContainerState::ContainerRunning));
-    status["phase"] = json!(phase(pod, seen));
+    let running = |one: &Seen<'_>| state(one) == Some(ContainerState::ContainerRunning);
+    let ready = doing.main.iter().all(running);
+    status["phase"] = json!(phase(pod, doing));
     if status["startTime"].is_null() {
         status["startTime"] = json!(object::now());
     }
@@ -75,7 +83,7 @@ pub(crate) fn compose(
     }
     let truths = [
         ("PodReadyToStartContainers", !ips.is_empty()),
-        ("Initialized", true),
+        ("Initialized", is_initialized(doing)),
         ("Ready", ready),
         ("ContainersReady", ready),
         ("PodScheduled", true),
@@ -84,8 +92,25 @@ pub(crate) fn compose(
         .iter()
         .map(|(kind, truth)| condition(previous, kind, *truth))
         .collect();
-    status["containerStatuses"] = seen.iter().map(describe).collect();
+    status["containerStatuses"] = doing
+        .main
+        .iter()
+        .map(|one| describe(one, running(one)))
+        .collect();
+    if !doing.init.is_empty() {
+        let done = |one: &Seen<'_>| ended(one) == Some(0);
+        status["initContainerStatuses"] = doing
+            .init
+            .iter()
+            .map(|one| describe(one, done(one)))
+            .collect();
+    }
     status
+}
+
+/// Whether all init containers have done their work.
+pub(crate) fn is_initialized(doing: &Doing<'_>) -> bool {
+    doing.init.iter().all(|one| ended(one) == Some(0))
 }
 
 /// The status of a pod whose sandbox is lost and that is not restarted.
@@ -97,8 +122,8 @@ pub(crate) fn lost(previous: &Value) -> Value {
 }
 
 /// Whether the pod has run to its end.
-pub(crate) fn is_over(pod: &Pod, seen: &[Seen<'_>]) -> bool {
-    matches!(phase(pod, seen), "Succeeded" | "Failed")
+pub(crate) fn is_over(pod: &Pod, doing: &Doing<'_>) -> bool {
+    matches!(phase(pod, doing), "Succeeded" | "Failed")
 }
 
 /// Whether a container that ended with this code is started again.
@@ -118,7 +143,12 @@ fn state(seen: &Seen<'_>) -> Option<ContainerState> {
     seen.status.as_ref().map(ContainerStatus::state)
 }
 
-fn phase(pod: &Pod, seen: &[Seen<'_>]) -> &'static str {
+fn phase(pod: &Pod, doing: &Doing<'_>) -> &'static str {
+    let failed = |one: &Seen<'_>| ended(one).is_some_and(|code| code != 0 && !restarts(pod, code));
+    if doing.init.iter().any(failed) {
+        return "Failed";
+    }
+    let seen = &doing.main;
     if seen
         .iter()
         .any(|one| matches!(state(one), None | Some(ContainerState::ContainerCreated)))
@@ -153,7 +183,7 @@ fn condition(previous: &Value, kind: &str, truth: bool) -> Value {
     json!({"type": kind, "status": word, "lastTransitionTime": since, "lastProbeTime": null})
 }
 
-fn describe(seen: &Seen<'_>) -> Value {
+fn describe(seen: &Seen<'_>, ready: bool) -> Value {
     let running = state(seen) == Some(ContainerState::ContainerRunning);
     let restarts = seen
         .status
@@ -177,7 +207,7 @@ fn describe(seen: &Seen<'_>) -> Value {
         "name": seen.container.name,
         "image": seen.container.image.clone().unwrap_or_default(),
         "imageID": status.map(|status| status.image_ref.clone()).unwrap_or_default(),
-        "ready": running, "started": running, "restartCount": restarts,
+        "ready": ready, "started": running, "restartCount": restarts,
         "state": state, "lastState": if last.is_null() { json!({}) } else { last },
     });
     if let Some(status) = status {

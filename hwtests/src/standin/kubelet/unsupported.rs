@@ -18,12 +18,6 @@ const REMOVE: &str = "remove it, or run the scenario with KUBEBUILDER_ASSETS";
 pub(crate) fn check(spec: &PodSpec) -> Result<(), Unsupported> {
     let given = [
         (
-            "spec.initContainers",
-            spec.init_containers
-                .as_ref()
-                .is_some_and(|list| !list.is_empty()),
-        ),
-        (
             "spec.ephemeralContainers",
             spec.ephemeral_containers.is_some(),
         ),
@@ -33,7 +27,15 @@ pub(crate) fn check(spec: &PodSpec) -> Result<(), Unsupported> {
     ];
     refuse_given(&given)?;
     spec.volumes.iter().flatten().try_for_each(volume)?;
-    spec.containers.iter().try_for_each(container)
+    let init = spec.init_containers.iter().flatten();
+    init.clone().try_for_each(sidecar)?;
+    init.chain(&spec.containers).try_for_each(container)
+}
+
+/// An init container that never ends is another thing: it starts before the others and stays.
+fn sidecar(container: &Container) -> Result<(), Unsupported> {
+    let field = format!("spec.initContainers[{}].restartPolicy", container.name);
+    refuse_given(&[(field, container.restart_policy.is_some())])
 }
 
 fn volume(volume: &Volume) -> Result<(), Unsupported> {
@@ -119,8 +121,8 @@ mod tests {
         assert_eq!(refusal(&secret), text);
         let probe = json!({"containers": [{"name": "c", "livenessProbe": {"exec": {"command": ["true"]}}}]});
         assert!(refusal(&probe).starts_with("spec.containers[c].livenessProbe is not offered"));
-        let init = json!({"initContainers": [{"name": "i"}]});
-        assert!(refusal(&init).starts_with("spec.initContainers"));
+        let sidecar = json!({"initContainers": [{"name": "i", "restartPolicy": "Always"}]});
+        assert!(refusal(&sidecar).starts_with("spec.initContainers[i].restartPolicy is not"));
         let config = json!({"containers": [{"name": "c", "env": [{"name": "A", "valueFrom": {"configMapKeyRef": {"key": "k"}}}]}]});
         assert!(refusal(&config).contains("env.valueFrom"));
     }
@@ -129,5 +131,7 @@ mod tests {
     fn what_can_be_done_passes() {
         let volumes = json!({"volumes": [{"name": "h", "hostPath": {"path": "/dev"}}, {"name": "e", "emptyDir": {}}]});
         assert_eq!(refusal(&volumes), "fine");
+        let init = json!({"initContainers": [{"name": "i", "image": "i"}]});
+        assert_eq!(refusal(&init), "fine");
     }
 }

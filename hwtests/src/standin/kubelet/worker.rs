@@ -14,7 +14,7 @@ use super::agent::Agent;
 use super::backoff::Backoff;
 use super::identity::Identity;
 use super::runtime::Refused;
-use super::status::{self, Seen};
+use super::status::{self, Doing};
 use super::{removal, sandbox, starting};
 use crate::standin::api::object;
 
@@ -196,23 +196,26 @@ impl Worker {
             ips: &ips,
             logs: &self.logs(),
         };
-        let seen = match place.bring_up(&mut self.backoff).await {
-            Ok(seen) => seen,
+        let doing = match place.bring_up(&mut self.backoff).await {
+            Ok(doing) => doing,
             Err(refused) => {
                 self.warn("FailedSync", &refused.to_string());
                 return Progress::Retry;
             }
         };
-        self.started |= seen.iter().any(|one| {
+        self.started |= doing.main.iter().any(|one| {
             one.status
                 .as_ref()
                 .is_some_and(|status| status.started_at > 0)
         });
-        self.report(pod, &seen, &ips);
-        if status::is_over(pod, &seen) {
+        self.report(pod, &doing, &ips);
+        if status::is_over(pod, &doing) {
             Progress::Over
-        } else {
+        } else if status::is_initialized(&doing) {
             Progress::Runs
+        } else {
+            // The next container waits for this one's end.
+            Progress::Retry
         }
     }
 
@@ -238,10 +241,10 @@ impl Worker {
             .collect())
     }
 
-    fn report(&self, pod: &Pod, seen: &[Seen<'_>], ips: &[String]) {
+    fn report(&self, pod: &Pod, doing: &Doing<'_>, ips: &[String]) {
         let node_ip = self.agent.config.node_ip.to_string();
         status::write(&self.agent, &self.identity, |previous| {
-            status::compose(previous, pod, seen, ips, &node_ip)
+            status::compose(previous, pod, doing, ips, &node_ip)
         });
     }
 

@@ -24,7 +24,7 @@ fn exited(exit_code: i32) -> ContainerStatus {
 
 fn status(pod: &Pod, of_containers: [Option<ContainerStatus>; 2]) -> Value {
     let containers = &pod.spec.as_ref().unwrap().containers;
-    let seen: Vec<Seen<'_>> = containers
+    let main: Vec<Seen<'_>> = containers
         .iter()
         .zip(of_containers)
         .map(|(container, status)| Seen {
@@ -36,7 +36,10 @@ fn status(pod: &Pod, of_containers: [Option<ContainerStatus>; 2]) -> Value {
     compose(
         &json!({"phase": "Pending", "qosClass": "BestEffort"}),
         pod,
-        &seen,
+        &Doing {
+            init: Vec::new(),
+            main,
+        },
         &["10.0.0.2".to_owned()],
         "127.0.0.1",
     )
@@ -126,4 +129,47 @@ fn the_parsed_status_is_one_that_clients_understand() {
         .as_ref()
         .unwrap();
     assert_eq!(waiting.reason.as_deref(), Some("ContainerCreating"));
+}
+
+#[test]
+fn init_containers_come_before_the_others() {
+    let mut manifest = serde_json::to_value(pod("Always")).unwrap();
+    manifest["spec"]["initContainers"] = json!([{"name": "i", "image": "i"}]);
+    let of_init = |policy: &str, init: ContainerStatus| {
+        let mut pod: Pod = serde_json::from_value(manifest.clone()).unwrap();
+        pod.spec.as_mut().unwrap().restart_policy = Some(policy.to_owned());
+        let spec = pod.spec.as_ref().unwrap();
+        let seen = |container, status| Seen {
+            container,
+            status,
+            waiting: None,
+        };
+        let doing = Doing {
+            init: vec![seen(&spec.init_containers.as_ref().unwrap()[0], Some(init))],
+            main: spec.containers.iter().map(|one| seen(one, None)).collect(),
+        };
+        let status = compose(&json!({}), &pod, &doing, &[], "127.0.0.1");
+        (
+            status["phase"].clone(),
+            status["initContainerStatuses"][0]["ready"].clone(),
+            status["conditions"][1]["status"].clone(),
+        )
+    };
+    let (no, yes) = (json!("False"), json!("True"));
+    assert_eq!(
+        of_init("Always", running()),
+        (json!("Pending"), json!(false), no.clone())
+    );
+    assert_eq!(
+        of_init("Always", exited(0)),
+        (json!("Pending"), json!(true), yes)
+    );
+    assert_eq!(
+        of_init("Always", exited(1)),
+        (json!("Pending"), json!(false), no.clone())
+    );
+    assert_eq!(
+        of_init("Never", exited(1)),
+        (json!("Failed"), json!(false), no)
+    );
 }
