@@ -45,6 +45,9 @@ crash-matrix: build ## sriov killed at every point on real VFs: the whole matrix
 bench-sriov: build ## what ADD and DEL of sriov cost, beside bare netlink and the Go program in PEER_BIN
 	$(HWTESTS) demo --story bench-sriov
 
+bench-multus: build ## what ADD and DEL of multus cost on this machine, beside the Go programs in PEER_BIN (with KUBEBUILDER_ASSETS)
+	unshare --net --mount $(HWTESTS) bench-multus
+
 bench-sriovdp: prepare ## a node of 1024 VFs in 50 pools: scan, start, update, memory; beside the Go program in PEER_BIN
 	cargo bench --locked --quiet -p sriovdp --bench sriovdp
 
@@ -57,4 +60,4 @@ deny: ## licenses, sources and doubled dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
-.PHONY: help prepare build demo check unit soak lab test crash-matrix bench-sriov bench-sriovdp test-long deny
+.PHONY: help prepare build demo check unit soak lab test crash-matrix bench-sriov bench-multus bench-sriovdp test-long deny

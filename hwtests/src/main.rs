@@ -12,6 +12,8 @@ enum Arguments {
     Demo(hwtests::lab::demo::Arguments),
     /// Plays all stories and planted faults in the emulated lab; ends with a line of counts.
     Test(hwtests::lab::suite::Arguments),
+    /// Measures ADD and DEL of multus on this machine, beside the Go programs.
+    BenchMultus(hwtests::scenario::bench_multus::Arguments),
     /// Runs inside the lab's guest; the other commands call it.
     #[command(hide = true)]
     Guest(hwtests::guest::run::Arguments),
@@ -21,6 +23,9 @@ fn main() -> ExitCode {
     let result = match Arguments::parse() {
         Arguments::Demo(arguments) => hwtests::lab::demo::run(&arguments),
         Arguments::Test(arguments) => hwtests::lab::suite::run(&arguments),
+        Arguments::BenchMultus(arguments) => {
+            hwtests::scenario::bench_multus::run(&arguments).map(|()| ExitCode::SUCCESS)
+        }
         Arguments::Guest(arguments) => hwtests::guest::run::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -1,6 +1,7 @@
 //! Stories that are played on a node, and what each of their steps must show.
 
 pub mod bad_input;
+pub mod bench_multus;
 pub mod bench_sriov;
 pub mod demo;
 pub mod figures;

@@ -112,6 +112,27 @@ impl Service {
         Ok((field("VmRSS:"), field("VmHWM:")))
     }
 
+    /// Resident memory now, and the part of it that no file backs, in kB.
+    ///
+    /// # Errors
+    /// When the process is gone.
+    pub fn resident_and_anonymous_kb(&self) -> Result<(u64, u64)> {
+        Ok((self.status_field("VmRSS:")?, self.status_field("RssAnon:")?))
+    }
+
+    /// Process id.
+    pub fn pid(&self) -> u32 {
+        self.child.id()
+    }
+
+    fn status_field(&self, name: &str) -> Result<u64> {
+        let path = format!("/proc/{}/status", self.child.id());
+        let status = std::fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+        let line = status.lines().find_map(|line| line.strip_prefix(name));
+        line.and_then(|rest| rest.split_whitespace().next()?.parse().ok())
+            .with_context(|| format!("{path} has no {name}"))
+    }
+
     /// Kills the program as the kernel does when memory is short: it gets to know nothing.
     ///
     /// # Errors
@@ -121,6 +142,15 @@ impl Service {
         let _ = self.child.kill();
         self.child.wait().context("wait for a killed service")?;
         Ok(())
+    }
+
+    /// Stops the program where it is: its sockets take connections, nobody answers. Only [`Service::kill`] ends it.
+    ///
+    /// # Errors
+    /// When it is gone.
+    pub fn freeze(&self) -> Result<()> {
+        let pid = i32::try_from(self.child.id()).context("a process id")?;
+        kill(Pid::from_raw(pid), Signal::SIGSTOP).with_context(|| format!("freeze {}", self.name))
     }
 
     /// Asks the program to end and waits for it, at most `limit`.

@@ -4,6 +4,7 @@
 use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
 
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
@@ -46,6 +47,7 @@ struct Serving {
     address: SocketAddr,
     store: Store,
     fault: fault::Fault,
+    requests: Arc<AtomicU64>,
     accepting: JoinHandle<()>,
 }
 
@@ -60,11 +62,19 @@ impl ApiServer {
         let listener = TcpListener::bind(listen).await?;
         let address = listener.local_addr()?;
         let fault = fault::Fault::default();
-        let accepting = tokio::spawn(accept(listener, store.clone(), fault.clone()));
+        let requests = Arc::new(AtomicU64::new(0));
+        let serving = accept(
+            listener,
+            store.clone(),
+            fault.clone(),
+            Arc::clone(&requests),
+        );
+        let accepting = tokio::spawn(serving);
         Ok(ApiServer(Arc::new(Serving {
             address,
             store,
             fault,
+            requests,
             accepting,
         })))
     }
@@ -77,6 +87,11 @@ impl ApiServer {
     /// Its URL.
     pub fn url(&self) -> String {
         format!("http://{}", self.0.address)
+    }
+
+    /// Requests so far.
+    pub fn requests(&self) -> u64 {
+        self.0.requests.load(Ordering::Relaxed)
     }
 
     /// The state behind it, for use in this process.
@@ -117,7 +132,12 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(listener: TcpListener, store: Store, fault: fault::Fault) {
+async fn accept(
+    listener: TcpListener,
+    store: Store,
+    fault: fault::Fault,
+    requests: Arc<AtomicU64>,
+) {
     // Owned by this task, so that aborting it closes every connection, too.
     let mut connections = JoinSet::new();
     loop {
@@ -130,9 +150,10 @@ async fn accept(listener: TcpListener, store: Store, fault: fault::Fault) {
             }
         };
         while connections.try_join_next().is_some() {}
-        let (store, fault) = (store.clone(), fault.clone());
+        let (store, fault, requests) = (store.clone(), fault.clone(), Arc::clone(&requests));
         connections.spawn(async move {
             let service = service_fn(move |request| {
+                requests.fetch_add(1, Ordering::Relaxed);
                 let (store, fault) = (store.clone(), fault.clone());
                 async move {
                     Ok::<_, std::convert::Infallible>(serve::answer(store, fault, request).await)

@@ -47,6 +47,21 @@ impl Real {
     /// # Errors
     /// When a binary is missing or a process does not get ready, with the end of its log.
     pub async fn start(work: &Path, logs: &Path, assets: &Path) -> Result<Self> {
+        let mut real = Self::control_plane(work, logs, assets, false).await?;
+        real.start_kubelet().await?;
+        Ok(real)
+    }
+
+    /// Starts etcd and kube-apiserver; with `audit` each request leaves a line.
+    ///
+    /// # Errors
+    /// When a binary is missing or a process does not get ready, with the end of its log.
+    pub async fn control_plane(
+        work: &Path,
+        logs: &Path,
+        assets: &Path,
+        audit: bool,
+    ) -> Result<Self> {
         for name in ["etcd", "kube-apiserver", "kubelet"] {
             if !assets.join(name).exists() {
                 bail!(
@@ -62,20 +77,36 @@ impl Real {
             services: Vec::new(),
             kubelet: None,
         };
-        ip("link add node0 type dummy")?;
+        ip("link add node0 type bridge")?;
         ip(&format!("address add {NODE_IP}/24 dev node0"))?;
         ip("link set node0 up")?;
         real.write_files()?;
         real.start_etcd(logs)?;
-        real.start_api(logs).await?;
-        real.start_kubelet().await?;
+        real.start_api(logs, audit).await?;
         Ok(real)
+    }
+
+    /// Token of the administrator.
+    pub const ADMIN_TOKEN: &'static str = "lab-admin";
+
+    /// The API server's certificate, which it made itself.
+    pub fn certificate(&self) -> PathBuf {
+        self.work.join("certs/apiserver.crt")
+    }
+
+    /// Requests that were answered so far, watches that go on not among them.
+    ///
+    /// # Errors
+    /// When the log cannot be read.
+    pub fn audited(&self) -> Result<u64> {
+        let text = fs::read_to_string(self.work.join("audit.log")).context("read the audit log")?;
+        Ok(text.lines().count() as u64)
     }
 
     fn write_files(&self) -> Result<()> {
         write_private(&self.work.join("tokens.csv"), TOKENS)?;
         for (name, token) in [
-            ("admin", "lab-admin"),
+            ("admin", Self::ADMIN_TOKEN),
             ("node", "lab-node"),
             ("multus", "lab-multus"),
         ] {
@@ -133,8 +164,8 @@ impl Real {
         Ok(())
     }
 
-    async fn start_api(&mut self, logs: &Path) -> Result<()> {
-        let words = [
+    async fn start_api(&mut self, logs: &Path, audit: bool) -> Result<()> {
+        let mut words = vec![
             "--etcd-servers=http://127.0.0.1:2379".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
             format!("--advertise-address={NODE_IP}"),
@@ -152,6 +183,21 @@ impl Real {
             format!("--service-account-key-file={}", self.file("sa.pub")),
             format!("--service-account-signing-key-file={}", self.file("sa.key")),
         ];
+        if audit {
+            // Leases and health are no business of pods.
+            let policy = json!({
+                "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived", "ResponseStarted"],
+                "rules": [
+                    {"level": "None", "userGroups": ["system:apiserver"]},
+                    {"level": "None", "users": ["system:apiserver", "system:anonymous"]},
+                    {"level": "None", "nonResourceURLs": ["*"]},
+                    {"level": "Metadata"},
+                ],
+            });
+            write_private(&self.work.join("audit.json"), &policy.to_string())?;
+            words.push(format!("--audit-policy-file={}", self.file("audit.json")));
+            words.push(format!("--audit-log-path={}", self.file("audit.log")));
+        }
         let words: Vec<&str> = words.iter().map(String::as_str).collect();
         let mut api = Service::start(
             logs,
