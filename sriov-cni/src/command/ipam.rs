@@ -7,8 +7,10 @@ use cni::result::AddResult;
 
 use super::Context;
 use crate::crash::{self, Point};
+use crate::delegate;
 use crate::error::{Error, Result};
 use crate::record::{Record, SlotRecord};
+use crate::slot::Slot;
 
 impl Context<'_> {
     /// Asks for addresses; at least one, as upstream has it.
@@ -71,7 +73,17 @@ impl Context<'_> {
 
     /// Releases what the runtime's own input names; for an attachment of which nothing is known.
     pub(super) fn deallocate_unknown(&self) -> Result<()> {
-        deallocate(self.call, self.site)
+        let id: Option<String> = self.call.config.typed_folded("deviceID").ok().flatten();
+        if id.is_none_or(|id| id.parse::<Slot>().is_err()) {
+            return deallocate(self.call, self.site);
+        }
+        // ADD had the plugin behind the slot ask for them, which speaks no newer version.
+        let mut call = self.call.clone();
+        let version = delegate::spoken(call.version);
+        call.config.set_str("cniVersion", version.as_str());
+        call.stdin = call.config.to_bytes();
+        call.version = version;
+        deallocate(&call, self.site)
     }
 
     /// The call that the runtime made, or would have made, to delete the record's attachment.

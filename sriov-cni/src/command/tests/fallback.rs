@@ -368,3 +368,29 @@ fn status_of_a_slot_whose_plugin_is_missing_is_50() {
     assert_eq!(error.code(), 50);
     assert!(text(&error).contains("macvlan"), "{}", text(&error));
 }
+
+#[test]
+fn del_again_releases_addresses_in_the_version_that_add_spoke() {
+    let mut world = world();
+    // Debian's host-local knows no 1.1.0.
+    world.ipam(r#"grep -q '"cniVersion":"1.1.0"' <"$0.stdin" && { echo '{"code":1,"msg":"incompatible CNI versions"}'; exit 1; }
+exit 0"#);
+    let program = world.directory.path().join("test-ipam");
+    let script = host::file::read_text(&program).unwrap().unwrap();
+    write(
+        &program,
+        script
+            .replace("cat >/dev/null", "cat >\"$0.stdin\"")
+            .as_bytes(),
+    );
+    std::fs::set_permissions(&program, std::fs::Permissions::from_mode(0o755)).unwrap();
+    world.add("c1", NETNS, &asked(&json!({}))).unwrap();
+    for _ in 0..3 {
+        world.del_with("c1", NETNS, &asked(&json!({}))).unwrap();
+    }
+    assert_eq!(
+        world.ipam_calls(),
+        ["DEL c1 net1", "DEL c1 net1"],
+        "the plugin behind the slot has done the first"
+    );
+}
