@@ -117,7 +117,11 @@ impl Guard {
         }
     }
 
-    fn heal(&self) -> Result<Healed, host::error::Error> {
+    /// Brings our configuration to what it must be, now.
+    ///
+    /// # Errors
+    /// As [`heal::heal`].
+    pub fn heal(&self) -> Result<Healed, host::error::Error> {
         let store = Store::new(&self.cni_dir);
         let Some(installed) = store.read()? else {
             return Ok(Healed::default());

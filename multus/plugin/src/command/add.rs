@@ -69,11 +69,14 @@ fn plain(session: &Session<'_>, budget: &mut Budget) -> Result<AddResult, Failur
         let _gc = budget
             .spend(|deadline| session.journal.lock_out_gc_if_it_ever_ran(left(deadline)))
             .map_err(|error| busy("wait for GC", &error))?;
-        if session.journal.has_record(&session.call.container_id) {
+        if del::has_half_done(session) {
             let _locks = lock(session, budget)?;
             del::clear_half_done(session)?;
         }
-        return default_network(session, only);
+        // DEL takes what is kept of a sandbox without record for all there is.
+        if !replay::has_kept(session) {
+            return default_network(session, only);
+        }
     }
     let _locks = lock(session, budget)?;
     del::clear_half_done(session)?;

@@ -72,12 +72,19 @@ fn leave_if_last(session: &Session<'_>, within: Duration) {
     }
 }
 
+/// Whether an earlier ADD of the same sandbox, by us or by Go multus, left anything.
+pub(super) fn has_half_done(session: &Session<'_>) -> bool {
+    let id = &session.call.container_id;
+    session.journal.has_record(id) || go::has_file(session.journal.root(), id)
+}
+
 /// Before an ADD: what an earlier ADD of the same sandbox left is undone first.
 pub(super) fn clear_half_done(session: &Session<'_>) -> Result<(), Failure> {
-    match recorded(session)? {
-        None => Ok(()),
-        Some(record) => delete_recorded(session, record),
-    }
+    let found = match recorded(session)? {
+        None => left_by_go(session)?,
+        found => found,
+    };
+    found.map_or(Ok(()), |record| delete_recorded(session, record))
 }
 
 fn delete(session: &Session<'_>) -> Result<(), Failure> {

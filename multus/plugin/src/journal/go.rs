@@ -59,6 +59,11 @@ pub struct Left {
     pub warnings: Vec<String>,
 }
 
+/// Whether there is a file of Go multus for this sandbox.
+pub fn has_file(cni_dir: &Path, container_id: &str) -> bool {
+    cni_dir.join(container_id).is_file()
+}
+
 /// Reads the file of Go multus. `None` if there is none. `ifname` is CNI_IFNAME, `devinfo` the folder
 /// of the attachments' DeviceInfo files.
 pub fn read(

@@ -242,6 +242,34 @@ fn a_sandbox_of_go_multus_that_fails_is_recorded_as_ours() {
 }
 
 #[test]
+fn what_go_multus_left_of_a_sandbox_is_undone_before_its_next_add() {
+    let node = Node::new();
+    let bytes = "eyJjbmlWZXJzaW9uIjoiMS4wLjAiLCJuYW1lIjoibiIsInR5cGUiOiJvbmUifQ==";
+    node.write(
+        "state/c1",
+        &json!([{"Name": "d/n", "ifnameRequest": "net1", "Bytes": bytes}]).to_string(),
+    );
+    node.call("ADD", &node.plain()).ok();
+    assert_eq!(node.order(), ["DEL one net1", "ADD primary eth0"]);
+    assert!(!node.path("state/c1").exists());
+}
+
+#[test]
+fn a_plain_pod_in_a_sandbox_of_which_something_is_kept_is_recorded_so_that_del_reaches_it() {
+    let (node, _sandbox, _daemon) = planned(&three());
+    node.call("ADD", &node.asking()).ok();
+    node.fail("one", "DEL", 5, "stuck");
+    for _ in 0..3 {
+        node.call("DEL", &node.asking()).error();
+    }
+    node.call("DEL", &node.asking()).ok();
+    node.call("ADD", &node.plain()).ok();
+    node.forget_order();
+    node.call("DEL", &node.plain()).ok();
+    assert_eq!(node.order()[0], "DEL primary eth0");
+}
+
+#[test]
 fn a_plugin_killed_between_two_delegates_leaves_a_record_from_which_del_cleans_up() {
     let (node, _sandbox, _daemon) = planned(&three());
     node.behave("one", "ADD", "kill -9 $PPID; exit 0\n");
