@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use kube::config::{KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
 
+pub mod claim;
 pub mod daemonset;
 pub mod event;
 pub mod nad;

@@ -117,6 +117,7 @@ async fn serve(
             namespaces: Namespaces::new(state.join("namespaces")),
             kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
             sysfs: options.sysfs_root.clone(),
+            node: options.node_name.clone().filter(|name| !name.is_empty()),
         },
         events: Arc::clone(&events),
     });

@@ -9,6 +9,7 @@ use std::fmt;
 use cni::config::NetworkList;
 use serde::{Deserialize, Serialize};
 
+use crate::dra::Claims;
 use crate::namespaces::NamespaceFacts;
 
 /// Name of a NAD.
@@ -66,6 +67,11 @@ pub enum Need {
         /// All devices of the node are wanted, not only the pod's.
         others: bool,
     },
+    /// The devices of the pod's claims. With `others`, also everything that drivers publish on the node.
+    Claims {
+        /// As in [`Need::Devices`].
+        others: bool,
+    },
 }
 
 /// An interface of the host, as a plugin's configuration names it.
@@ -94,6 +100,8 @@ pub struct Known {
     pub functions: BTreeMap<Naming, Option<String>>,
     /// Devices, once asked for.
     pub devices: Option<Found<Allocation>>,
+    /// Claims, once asked for.
+    pub claims: Option<Found<Claims>>,
 }
 
 /// Devices of a pod and of the node, as the kubelet tells.

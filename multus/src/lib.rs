@@ -8,14 +8,17 @@
 
 pub mod api;
 pub mod args;
+pub mod certificate;
 pub mod config;
 pub mod daemon;
+pub mod dra;
 pub mod function;
 pub mod guard;
 pub mod install;
 pub mod known;
 pub mod kubelet;
 pub mod logging;
+pub mod metrics;
 pub mod nads;
 pub mod namespaces;
 pub mod oneshot;

@@ -130,6 +130,7 @@ fn service(options: &Options, config: Config, client: Option<Client>) -> Service
             namespaces: Namespaces::new(config.cni_dir.join("namespaces")),
             kubelet: Kubelet::new(&options.pod_resources_socket, &options.device_checkpoint),
             sysfs: options.sysfs_root.clone(),
+            node: options.node_name.clone().filter(|name| !name.is_empty()),
         },
         config,
         events: Arc::new(Events::default()),

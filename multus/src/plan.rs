@@ -14,6 +14,7 @@ use multus_plugin::wire::{Plan, PlanRequest, PodRef, Reason, VERSION};
 use crate::known::{Known, Need};
 
 mod attachment;
+mod claims;
 mod device;
 mod namespace;
 mod network;
@@ -100,7 +101,7 @@ pub fn plan(question: &Question<'_>, known: &Known) -> Result<Answer, Refusal> {
     let ifnames = wanted::interface_names(&question.request.ifname, &networks)?;
     let routes = route::of(&networks)?;
 
-    let needs = device::needs(&networks, known)?;
+    let needs = device::needs(question, &networks, known)?;
     if !needs.is_empty() {
         return Ok(Answer::Needs(needs));
     }

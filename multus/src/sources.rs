@@ -15,6 +15,7 @@ use tracing::debug;
 
 use crate::api::nad::NetworkAttachmentDefinition;
 use crate::api::pod::{self, Pod};
+use crate::dra::{self, Claims};
 use crate::function;
 use crate::known::{Found, Known, Nad, NadKey, Need};
 use crate::kubelet::Kubelet;
@@ -39,6 +40,8 @@ pub struct Sources {
     pub namespaces: Namespaces,
     /// The kubelet.
     pub kubelet: Kubelet,
+    /// Name of this node; none: each pod says.
+    pub node: Option<String>,
     /// Where sysfs is mounted.
     pub sysfs: PathBuf,
 }
@@ -208,8 +211,34 @@ impl Sources {
                 Need::Devices { others } => {
                     known.devices = Some(self.kubelet.devices(pod, others).await);
                 }
+                Need::Claims { others } => {
+                    known.claims = Some(self.claims(pod, others).await);
+                }
             }
         }
+    }
+
+    /// The claims of the pod. A watch that is behind is passed by.
+    async fn claims(&self, pod: &PodRef, others: bool) -> Found<Claims> {
+        let Some(client) = &self.client else {
+            return Found::Missing;
+        };
+        let usable = |found: &Pod| facts(pod, found).is_ok() && dra::is_complete(found);
+        let found = match self.watched(pod).filter(usable) {
+            Some(found) => found,
+            None => match self.live(pod).await {
+                Ok(found) => found,
+                Err(error) => return Found::Unknown(cni::error::chain(&error)),
+            },
+        };
+        if let Err(error) = facts(pod, &found) {
+            return Found::Unknown(cni::error::chain(&error));
+        }
+        let of_pod = found.spec.as_ref().and_then(|s| s.node_name.clone());
+        let Some(node) = self.node.clone().or(of_pod) else {
+            return Found::Unknown("the node has no name: set MULTUS_NODE_NAME".into());
+        };
+        dra::look_up(client, &found, &node, others).await
     }
 
     async fn nad(&self, key: &NadKey) -> Found<Nad> {

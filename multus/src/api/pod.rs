@@ -42,6 +42,46 @@ pub struct PodSpec {
     /// The pod has no network of its own, so no plugin is ever called for it.
     #[serde(default)]
     pub host_network: Option<bool>,
+    /// The node it runs on; not kept, because only pods of one node are.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node_name: Option<String>,
+    /// Claims of devices (DRA).
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_claims: Option<Box<[PodClaim]>>,
+}
+
+/// A claim as the pod names it: one that exists, or else one made for the pod from a template.
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
+pub struct PodClaim {
+    /// Its name within the pod.
+    #[serde(default)]
+    pub name: String,
+    /// The claim; in a status: the one that was made, absent if none had to be.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub resource_claim_name: Option<String>,
+}
+
+/// The claim that was made for extended resources of containers (KEP-5004).
+#[derive(Debug, Clone, Default, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct ExtendedClaim {
+    /// Which request stands for which resource of which container.
+    pub request_mappings: Vec<RequestMapping>,
+    /// The claim.
+    pub resource_claim_name: String,
+}
+
+/// One extended resource of one container.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase", default)]
+pub struct RequestMapping {
+    /// The container.
+    pub container_name: String,
+    /// The extended resource.
+    pub resource_name: String,
+    /// Name of the request in the claim.
+    pub request_name: String,
 }
 
 /// Part of a pod's status.
@@ -50,6 +90,20 @@ pub struct PodStatus {
     /// Addresses of the default network, as the kubelet had them from the runtime.
     #[serde(default, rename = "podIPs")]
     pub pod_ips: Option<Vec<PodIp>>,
+    /// Claims made from templates.
+    #[serde(
+        default,
+        rename = "resourceClaimStatuses",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub resource_claim_statuses: Option<Box<[PodClaim]>>,
+    /// The claim of the extended resources.
+    #[serde(
+        default,
+        rename = "extendedResourceClaimStatus",
+        skip_serializing_if = "Option::is_none"
+    )]
+    pub extended_resource_claim_status: Option<Box<ExtendedClaim>>,
 }
 
 /// An address of a pod.
@@ -109,6 +163,9 @@ pub fn trim(pod: &mut Pod) {
             .filter(|(key, _)| KEPT_ANNOTATIONS.contains(&key.as_str()))
             .collect()
     });
+    if let Some(spec) = &mut pod.spec {
+        spec.node_name = None;
+    }
     pod.metadata = ObjectMeta {
         name: meta.name,
         namespace: meta.namespace,

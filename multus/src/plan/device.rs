@@ -1,13 +1,15 @@
 //! Which device each network gets: one ledger per pod, shared by default, extra and annotation
 //! networks, so that no device is given twice (spec/multus.md §3, §9.2 Q12 and Q13).
 
+use std::borrow::Cow;
 use std::collections::{BTreeMap, BTreeSet};
 
 use cni::config::ConfigError;
 use host::pci::PciAddress;
 use multus_plugin::wire::{Device, PodRef, Reason};
 
-use super::{Network, Refusal, Warning};
+use super::{Network, Question, Refusal, Warning, claims};
+use crate::dra::Claims;
 use crate::known::{Allocation, Found, Known, Need};
 
 mod named;
@@ -21,7 +23,11 @@ const SRIOV: &str = "sriov";
 
 /// The look-ups that assigning devices needs and that were not made yet. Nothing is asked unless a
 /// network has a resource or names a device.
-pub(super) fn needs(networks: &[Network], known: &Known) -> Result<BTreeSet<Need>, Refusal> {
+pub(super) fn needs(
+    question: &Question<'_>,
+    networks: &[Network],
+    known: &Known,
+) -> Result<BTreeSet<Need>, Refusal> {
     if known.devices.is_some() {
         return Ok(BTreeSet::new());
     }
@@ -39,6 +45,9 @@ pub(super) fn needs(networks: &[Network], known: &Known) -> Result<BTreeSet<Need
     let resources = networks.iter().any(|n| n.resource.is_some());
     if resources || others {
         needs.insert(Need::Devices { others });
+        if question.conf.dra {
+            needs.insert(Need::Claims { others });
+        }
     }
     Ok(needs)
 }
@@ -50,19 +59,12 @@ pub(super) fn assign(
     known: &Known,
     warnings: &mut Vec<Warning>,
 ) -> Result<Vec<Option<Device>>, Refusal> {
-    let allocation = match &known.devices {
-        Some(Found::Unknown(cause)) => {
-            return Err(Refusal::KubeletSilent {
-                pod: pod.to_string(),
-                cause: cause.clone(),
-            });
-        }
-        Some(Found::Here(allocation)) => Some(allocation),
-        Some(Found::Missing) | None => None,
-    };
+    let mut passed_over = Vec::new();
+    let allocation = allocated(networks, pod, known, &mut passed_over)?;
     let mut ledger = Ledger {
         pod,
-        allocation,
+        allocation: allocation.as_deref(),
+        passed_over: &passed_over,
         taken: BTreeMap::new(),
         users: BTreeMap::new(),
     };
@@ -92,9 +94,44 @@ pub(super) fn assign(
         .collect()
 }
 
+/// What the pod has, by the kubelet's word and by its claims. `None`: nobody here gives devices.
+fn allocated<'a>(
+    networks: &[Network],
+    pod: &PodRef,
+    known: &'a Known,
+    passed_over: &mut Vec<String>,
+) -> Result<Option<Cow<'a, Allocation>>, Refusal> {
+    let of_plugins = match &known.devices {
+        Some(Found::Unknown(cause)) => {
+            return Err(Refusal::KubeletSilent {
+                pod: pod.to_string(),
+                cause: cause.clone(),
+            });
+        }
+        Some(Found::Here(allocation)) => Some(Cow::Borrowed(allocation)),
+        Some(Found::Missing) | None => None,
+    };
+    match &known.claims {
+        Some(Found::Unknown(cause)) => Err(Refusal::ClaimsUnknown {
+            pod: pod.to_string(),
+            cause: cause.clone(),
+        }),
+        Some(Found::Here(claims)) if *claims != Claims::default() => {
+            let wanted = networks.iter().filter_map(|n| n.resource.as_deref());
+            let mut both = of_plugins.map_or_else(Allocation::default, Cow::into_owned);
+            both.managed.get_or_insert_default();
+            *passed_over = claims::add(&mut both, claims, &wanted.collect(), pod)?;
+            Ok(Some(Cow::Owned(both)))
+        }
+        _ => Ok(of_plugins),
+    }
+}
+
 struct Ledger<'a> {
     pod: &'a PodRef,
     allocation: Option<&'a Allocation>,
+    /// Devices of claims that no network can use, and why.
+    passed_over: &'a [String],
     /// Who got the devices of a resource so far.
     taken: BTreeMap<String, Vec<String>>,
     /// Who uses a device.
@@ -117,6 +154,9 @@ impl Ledger<'_> {
                     network: network.to_owned(),
                     resource: resource.to_owned(),
                     pod: self.pod.to_string(),
+                    passed_over: self.passed_over.iter().fold(String::new(), |text, why| {
+                        format!("{text}; not usable: {why}")
+                    }),
                 }
             } else {
                 Refusal::Exhausted {

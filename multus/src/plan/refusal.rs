@@ -142,14 +142,23 @@ pub enum Refusal {
     },
     #[error("ask the kubelet for the devices of pod {pod}, the pod will be tried again: {cause}")]
     KubeletSilent { pod: String, cause: String },
+    #[error("read the resource claims of pod {pod}, the pod will be tried again: {cause}")]
+    ClaimsUnknown { pod: String, cause: String },
+    #[error("resource claim {claim} of pod {pod} cannot be used: {text}")]
+    Claim {
+        claim: String,
+        pod: String,
+        text: String,
+    },
     #[error(
         "network {network} needs a device of {resource}, and this node has no kubelet to give one: neither PodResources nor a device checkpoint exists"
     )]
     NoKubelet { network: String, resource: String },
     #[error(
-        "network {network} needs a device of {resource}, and no container of pod {pod} has one: add \"{resource}\": 1 to the resource requests and limits of a container"
+        "network {network} needs a device of {resource}, and no container of pod {pod} has one: add \"{resource}\": 1 to the resource requests and limits of a container{passed_over}"
     )]
     NotRequested {
+        passed_over: String,
         network: String,
         resource: String,
         pod: String,
@@ -229,12 +238,14 @@ impl Refusal {
             }
             Self::NamespaceUnknown { .. }
             | Self::NadUnknown { .. }
-            | Self::KubeletSilent { .. } => Reason::DaemonNotReady,
+            | Self::KubeletSilent { .. }
+            | Self::ClaimsUnknown { .. } => Reason::DaemonNotReady,
             Self::NotRequested { .. } => Reason::PoolNotRequested,
             Self::Exhausted { .. } => Reason::PoolExhausted,
-            Self::NoKubelet { .. } | Self::NotAllocated { .. } | Self::DeviceTwice { .. } => {
-                Reason::DeviceNotAllocated
-            }
+            Self::NoKubelet { .. }
+            | Self::Claim { .. }
+            | Self::NotAllocated { .. }
+            | Self::DeviceTwice { .. } => Reason::DeviceNotAllocated,
         }
     }
 

@@ -10,9 +10,11 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::{Answer, PodFacts, Question, Refusal, Warning, plan};
+use crate::dra::Claims;
 use crate::known::{Allocation, Found, Known, Nad, NadKey, Naming, Need};
 use crate::namespaces::NamespaceFacts;
 
+mod claims;
 mod devices;
 mod namespaces;
 mod networks;
@@ -33,6 +35,8 @@ struct World {
     devices: Found<Allocation>,
     interfaces: BTreeMap<Naming, String>,
     asked_kubelet: std::cell::Cell<Option<bool>>,
+    claims: Found<Claims>,
+    asked_claims: std::cell::Cell<Option<bool>>,
     namespace: Found<NamespaceFacts>,
     asked_namespace: std::cell::Cell<bool>,
 }
@@ -62,6 +66,8 @@ impl World {
             devices: Found::Missing,
             interfaces: BTreeMap::new(),
             asked_kubelet: std::cell::Cell::new(None),
+            claims: Found::Missing,
+            asked_claims: std::cell::Cell::new(None),
             namespace: Found::Missing,
             asked_namespace: std::cell::Cell::new(false),
         }
@@ -207,6 +213,10 @@ impl World {
             Need::Function(naming) => {
                 let found = self.interfaces.get(&naming).cloned();
                 known.functions.insert(naming, found);
+            }
+            Need::Claims { others } => {
+                self.asked_claims.set(Some(others));
+                known.claims = Some(self.claims.clone());
             }
             Need::Devices { others } => {
                 self.asked_kubelet.set(Some(others));

@@ -197,7 +197,12 @@ impl Api {
     async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
-        let query = parts.uri.query().unwrap_or_default().replace("%3D", "=");
+        let query = parts
+            .uri
+            .query()
+            .unwrap_or_default()
+            .replace("%3D", "=")
+            .replace("%2C", ",");
         let bytes = body
             .collect()
             .await
@@ -349,12 +354,13 @@ fn selected(object: &Value, query: &str) -> bool {
     let selector = query
         .split('&')
         .find_map(|pair| pair.strip_prefix("fieldSelector="));
-    match selector.and_then(|s| s.split_once('=')) {
+    let terms = selector.into_iter().flat_map(|s| s.split(','));
+    terms.into_iter().all(|term| match term.split_once('=') {
         Some(("spec.nodeName", node)) => object["spec"]["nodeName"] == node,
+        Some(("spec.driver", driver)) => object["spec"]["driver"] == driver,
         Some(("metadata.name", name)) => object["metadata"]["name"] == name,
-        Some(other) => panic!("selector {other:?}"),
-        None => true,
-    }
+        other => panic!("selector {other:?}"),
+    })
 }
 
 fn json_response(code: u16, value: &Value) -> Response<Body> {

@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod attachments;
 #[cfg(test)]
+mod dra;
+#[cfg(test)]
 mod guard;
 #[cfg(test)]
 mod hostile;
