@@ -7,6 +7,7 @@ pub mod hardware;
 pub mod machine;
 pub mod node;
 pub mod pod;
+pub mod relay;
 pub mod run;
 pub mod service;
 pub mod shell;

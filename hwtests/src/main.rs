@@ -14,6 +14,8 @@ enum Arguments {
     Test(hwtests::lab::suite::Arguments),
     /// Measures ADD and DEL of multus on this machine, beside the Go programs.
     BenchMultus(hwtests::scenario::bench_multus::Arguments),
+    /// Plays 200 ADDs of multus at once on this machine, without a guest.
+    Storm(hwtests::scenario::storm::Arguments),
     /// Runs inside the lab's guest; the other commands call it.
     #[command(hide = true)]
     Guest(hwtests::guest::run::Arguments),
@@ -26,6 +28,7 @@ fn main() -> ExitCode {
         Arguments::BenchMultus(arguments) => {
             hwtests::scenario::bench_multus::run(&arguments).map(|()| ExitCode::SUCCESS)
         }
+        Arguments::Storm(arguments) => hwtests::scenario::storm::run(&arguments),
         Arguments::Guest(arguments) => hwtests::guest::run::run(&arguments),
     };
     result.unwrap_or_else(|error| {

@@ -13,3 +13,4 @@ pub mod multus_networks;
 pub mod sriov;
 pub mod sriov_crash;
 pub mod sriovdp;
+pub mod storm;

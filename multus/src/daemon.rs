@@ -54,7 +54,10 @@ pub async fn run(options: Options, config: Config, in_cluster: bool) -> anyhow::
             _ = terminate.recv() => {}
             _ = interrupt.recv() => {}
         }
-        info!("stopping");
+        let tasks = tokio::runtime::Handle::current()
+            .metrics()
+            .num_alive_tasks();
+        info!(tasks, "stopping");
         stop.send_replace(true);
     };
     let serving = serve(options, config, in_cluster, stopped.clone());

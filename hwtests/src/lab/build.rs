@@ -48,7 +48,7 @@ impl Lab {
                 "the lab needs root: it installs packages and makes a guest's tree; run this command as root"
             );
         }
-        run_script("prepare-host.sh", PREPARE_HOST, &[])?;
+        prepare_host()?;
         let dir = cache.join(format!("lab-{:016x}", recipe_hash()));
         fs::create_dir_all(cache).with_context(|| format!("create {}", cache.display()))?;
         let lock = File::create(cache.join("lock")).context("create the cache's lock file")?;
@@ -92,6 +92,14 @@ impl Lab {
     pub fn root(&self) -> PathBuf {
         self.dir.join("root")
     }
+}
+
+/// Installs what this machine lacks.
+///
+/// # Errors
+/// When a package cannot be installed; the script's messages are shown.
+pub fn prepare_host() -> Result<()> {
+    run_script("prepare-host.sh", PREPARE_HOST, &[])
 }
 
 /// FNV-1a over the recipe: stable between runs and builds, unlike the standard library's hasher.

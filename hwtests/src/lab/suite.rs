@@ -10,7 +10,7 @@ use super::{build::CACHE, demo};
 use crate::{
     guest::{containerd::Generation, run::Story},
     report::{Outcome, Printer},
-    scenario::honesty::Planted,
+    scenario::{honesty::Planted, storm},
 };
 
 /// Arguments of `hwtests test`.
@@ -52,6 +52,14 @@ struct Counts {
     passed: usize,
     failed: usize,
     skipped: usize,
+}
+
+impl Counts {
+    fn take(&mut self, printer: &Printer) {
+        self.passed += printer.count(Outcome::Passed);
+        self.failed += printer.count(Outcome::Failed);
+        self.skipped += printer.count(Outcome::Skipped);
+    }
 }
 
 /// Plays everything and prints a closing line with the counts.
@@ -153,6 +161,16 @@ fn with_both(arguments: &Arguments, stories: &[Story], counts: &mut Counts) {
 
 /// The long form adds the other runtime and real Kubernetes.
 fn multus(arguments: &Arguments, counts: &mut Counts) {
+    println!("\n== 200 ADDs of multus at once, on this machine");
+    let storm = storm::Arguments {
+        sandboxes: 200,
+        rounds: if arguments.long { 5 } else { 1 },
+        inside: None,
+    };
+    match storm::play(&storm) {
+        Ok(printer) => counts.take(&printer),
+        Err(error) => broken(&error, counts),
+    }
     let stories = [Story::Multus];
     if arguments.long {
         with_both(arguments, &stories, counts);
@@ -191,11 +209,7 @@ fn play(arguments: &Arguments, boot: &Boot<'_>, counts: &mut Counts) {
         plant: None,
     };
     match demo::play(&demo) {
-        Ok(printer) => {
-            counts.passed += printer.count(Outcome::Passed);
-            counts.failed += printer.count(Outcome::Failed);
-            counts.skipped += printer.count(Outcome::Skipped);
-        }
+        Ok(printer) => counts.take(&printer),
         Err(error) => broken(&error, counts),
     }
 }

@@ -1,7 +1,9 @@
 //! multus over its life on a node with a real container runtime: installed, killed, upgraded, removed while pods live.
 //! At no step is a plain pod or a deletion blocked, and no step needs a script that cleans up.
 
+mod outage;
 mod steps;
+mod without_daemon;
 
 use anyhow::Result;
 
@@ -24,6 +26,10 @@ pub mod step {
     pub const DELETED: &str = "deleted without daemon";
     /// The refused pod runs.
     pub const BACK: &str = "daemon back";
+    /// A daemon that answers nobody holds up only the pods that need it.
+    pub const FROZEN: &str = "daemon frozen";
+    /// Known networks are attached without the API server.
+    pub const OUTAGE: &str = "API outage";
     /// A second daemon takes over while pods are made.
     pub const UPGRADE: &str = "upgrade under load";
     /// Removed while pods live.
@@ -54,10 +60,12 @@ async fn played(node: &mut Node, options: &Options, report: &mut Reporter) -> Re
     }
     held!(step::INSTALL, steps::install(node, options));
     held!(step::PODS, steps::pods(node));
-    held!(step::KILLED, steps::killed(node));
-    held!(step::REWRITTEN, steps::rewritten(node));
+    held!(step::KILLED, without_daemon::killed(node));
+    held!(step::REWRITTEN, without_daemon::rewritten(node));
     held!(step::DELETED, steps::deleted(node));
     held!(step::BACK, steps::back(node, options));
+    held!(step::FROZEN, without_daemon::frozen(node, options));
+    held!(step::OUTAGE, outage::api_outage(node, options));
     held!(step::UPGRADE, steps::upgrade(node, options));
     held!(step::UNINSTALL, steps::uninstall(node));
     held!(step::LAST, steps::last(node));

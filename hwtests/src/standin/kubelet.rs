@@ -10,6 +10,7 @@ use tokio::task::JoinSet;
 
 mod admission;
 mod agent;
+mod allocations;
 mod backoff;
 mod config;
 mod container;
@@ -37,9 +38,10 @@ mod unsupported;
 mod volume;
 mod worker;
 
+pub use allocations::Allocations;
 pub use config::KubeletConfig;
 pub use devices::Count;
-pub use rate::Rate;
+pub use rate::{Calls, Rate};
 
 use agent::Agent;
 use session::Session;

@@ -2,6 +2,7 @@
 
 use std::{
     fs,
+    os::unix::fs::MetadataExt,
     path::Path,
     process::Command,
     time::{Duration, Instant},
@@ -26,7 +27,7 @@ use crate::guest::{
 };
 
 /// All that multus puts onto a node.
-const FILES: [&str; 5] = [
+pub(super) const FILES: [&str; 5] = [
     "/etc/cni/net.d/00-multus.conflist",
     "/etc/cni/net.d/00-multus.conf",
     "/opt/cni/bin/multus",
@@ -34,8 +35,17 @@ const FILES: [&str; 5] = [
     "/var/lib/cni/multus",
 ];
 
+/// Where files of ours can be.
+const PLACES: [&str; 5] = [
+    "/etc/cni",
+    "/opt/cni",
+    "/var/lib/cni",
+    "/run/multus",
+    "/var/run/k8s.cni.cncf.io",
+];
+
 /// A pod's deletion, several tries of the kubelet included.
-const DELETION: Duration = Duration::from_mins(1);
+pub(super) const DELETION: Duration = Duration::from_mins(1);
 
 pub(super) async fn install(node: &mut Node, options: &Options) -> Result<String> {
     node.multus_daemon
@@ -50,16 +60,7 @@ pub(super) async fn install(node: &mut Node, options: &Options) -> Result<String
         r#"{"cniVersion":"0.3.1","name":"old","type":"multus-shim"}"#,
     )
     .context("write an old configuration")?;
-    let output = Command::new(options.program("multus-daemon"))
-        .arg("install")
-        .args(["--cni-bin-dir", CNI_BIN_DIR, "--cni-conf-dir", CNI_CONF_DIR])
-        .arg("--multus-bin-file")
-        .arg(options.program("multus"))
-        .output()
-        .context("run multus-daemon install")?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "multus-daemon install: {text}");
+    run_install(options)?;
     ensure!(
         !Path::new(FILES[1]).exists(),
         "the old configuration is still there"
@@ -74,6 +75,21 @@ pub(super) async fn install(node: &mut Node, options: &Options) -> Result<String
         "{}, versions {}",
         list["name"], list["cniVersions"]
     ))
+}
+
+/// What the DaemonSet's init container runs, at every start of the pod.
+fn run_install(options: &Options) -> Result<()> {
+    let output = Command::new(options.program("multus-daemon"))
+        .arg("install")
+        .args(["--cni-bin-dir", CNI_BIN_DIR, "--cni-conf-dir", CNI_CONF_DIR])
+        .arg("--multus-bin-file")
+        .arg(options.program("multus"))
+        .output()
+        .context("run multus-daemon install")?;
+    let text = String::from_utf8_lossy(&output.stderr).into_owned()
+        + &String::from_utf8_lossy(&output.stdout);
+    ensure!(output.status.success(), "multus-daemon install: {text}");
+    Ok(())
 }
 
 pub(super) async fn pods(node: &Node) -> Result<String> {
@@ -100,40 +116,6 @@ pub(super) async fn pods(node: &Node) -> Result<String> {
     Ok(row)
 }
 
-pub(super) async fn killed(node: &mut Node) -> Result<String> {
-    node.multus_daemon.kill()?;
-    start(node, &PodSpec::new("plain-2")).await?;
-    let manifest = with_vf("vf-2").manifest(NODE);
-    node.cluster.client.create(&manifest).await?;
-    let event = refused(node, "vf-2", "multus-daemon").await?;
-    ensure!(
-        node.runtime.network_ready().await?,
-        "the runtime says that the network is not ready while only the daemon is gone"
-    );
-    Ok(format!("a plain pod runs; vf-2: {event}"))
-}
-
-/// While the kubelet goes on trying the refused pod.
-pub(super) async fn rewritten(node: &Node) -> Result<String> {
-    let path = Path::new(CNI_CONF_DIR).join("10-bridge.conflist");
-    let before = fs::read_to_string(&path).context("read the primary's configuration")?;
-    let started = Instant::now();
-    for round in 0..20 {
-        let temporary = path.with_extension("new");
-        fs::write(&temporary, format!("{before}{}", " ".repeat(round)))
-            .and_then(|()| fs::rename(&temporary, &path))
-            .context("rewrite the primary's configuration")?;
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-    start(node, &PodSpec::new("plain-3")).await?;
-    node.cluster.client.delete_pod("mv-1", DELETION).await?;
-    refused(node, "vf-2", "multus-daemon").await?;
-    Ok(format!(
-        "20 reloads, a plain ADD and a DEL with macvlan in {} ms",
-        started.elapsed().as_millis()
-    ))
-}
-
 pub(super) async fn deleted(node: &Node) -> Result<String> {
     let client = &node.cluster.client;
     client.delete_pod("vf-1", DELETION).await?;
@@ -154,13 +136,16 @@ pub(super) async fn back(node: &mut Node, options: &Options) -> Result<String> {
     kernel_vf(node, "vf-2", "net1", 300).await
 }
 
-/// As a DaemonSet with maxSurge 1 does it: the new daemon first, then the old one's end.
+/// As a DaemonSet with maxSurge 1 does it: the new pod's init container and daemon first, then the old one's end.
 pub(super) async fn upgrade(node: &mut Node, options: &Options) -> Result<String> {
     let names: Vec<String> = (0..4).map(|index| format!("load-{index}")).collect();
+    let program = || fs::metadata(FILES[2]).map(|meta| meta.ino()).ok();
+    let before = program();
     for name in &names {
         let pod = PodSpec::new(name).networks("mv").manifest(NODE);
         node.cluster.client.create(&pod).await?;
     }
+    run_install(options)?;
     let new = start_multus_daemon(options, &node.cluster).await?;
     let mut old = std::mem::replace(&mut node.multus_daemon, new);
     old.terminate(Duration::from_secs(10)).await?;
@@ -171,8 +156,13 @@ pub(super) async fn upgrade(node: &mut Node, options: &Options) -> Result<String
     for name in &names {
         node.cluster.client.delete_pod(name, DELETION).await?;
     }
+    let replaced = if program() == before {
+        "the same program stays"
+    } else {
+        "its program renamed into place"
+    };
     Ok(format!(
-        "{} pods with macvlan across two daemons",
+        "{} pods with macvlan across two daemons, {replaced}",
         names.len()
     ))
 }
@@ -201,11 +191,8 @@ pub(super) async fn uninstall(node: &mut Node) -> Result<String> {
 
 pub(super) async fn last(node: &Node) -> Result<String> {
     node.cluster.client.delete_pod("vf-2", DELETION).await?;
-    let left: Vec<&str> = FILES
-        .into_iter()
-        .filter(|file| Path::new(file).exists())
-        .collect();
-    ensure!(left.is_empty(), "still on the node: {left:?}");
+    let left = ours()?;
+    ensure!(left.is_empty(), "still on the node:\n{}", left.join("\n"));
     Ok("configuration, programs and state are gone".to_owned())
 }
 
@@ -214,14 +201,43 @@ pub(super) async fn clean(node: &Node) -> Result<String> {
     for name in ["plain-3", "plain-4", "plain-5"] {
         node.cluster.client.delete_pod(name, DELETION).await?;
     }
+    let left = ours()?;
+    ensure!(left.is_empty(), "on the node again:\n{}", left.join("\n"));
     all_is_back(node)
 }
 
-fn with_vf(name: &str) -> PodSpec {
+/// Files that are ours by name or by what they hold.
+fn ours() -> Result<Vec<String>> {
+    let mut found = Vec::new();
+    for folder in PLACES {
+        below(Path::new(folder), &mut found)?;
+    }
+    Ok(found)
+}
+
+fn below(folder: &Path, found: &mut Vec<String>) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("list {}", folder.display())),
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("list {}", folder.display()))?;
+        let (path, kind) = (entry.path(), entry.file_type().context("look at a file")?);
+        if kind.is_dir() {
+            below(&path, found)?;
+        } else if path.to_string_lossy().contains("multus") {
+            found.push(path.display().to_string());
+        }
+    }
+    Ok(())
+}
+
+pub(super) fn with_vf(name: &str) -> PodSpec {
     PodSpec::new(name).networks("vf").devices(KERNEL, 1)
 }
 
-async fn has(node: &Node, pod: &str, interface: &str) -> Result<()> {
+pub(super) async fn has(node: &Node, pod: &str, interface: &str) -> Result<()> {
     let links = look::links(node, pod).await?;
     ensure!(
         links.contains_key(interface),
@@ -232,7 +248,7 @@ async fn has(node: &Node, pod: &str, interface: &str) -> Result<()> {
 }
 
 /// Waits for a pod whose sandbox may be refused again and again before.
-async fn running(node: &Node, name: &str) -> Result<()> {
+pub(super) async fn running(node: &Node, name: &str) -> Result<()> {
     let deadline = Instant::now() + POD_START * 2;
     loop {
         let pod = node.cluster.client.pod(name).await?;
@@ -249,7 +265,7 @@ async fn running(node: &Node, name: &str) -> Result<()> {
 }
 
 /// The kubelet's event that says why the sandbox was refused; the pod must not run.
-async fn refused(node: &Node, name: &str, says: &str) -> Result<String> {
+pub(super) async fn refused(node: &Node, name: &str, says: &str) -> Result<String> {
     let deadline = Instant::now() + POD_START;
     loop {
         let events = node.cluster.client.events(name).await?;
@@ -286,7 +302,7 @@ fn multus(words: &[&str]) -> Result<(bool, String)> {
     ))
 }
 
-fn read_json(path: &str) -> Result<Value> {
+pub(super) fn read_json(path: &str) -> Result<Value> {
     let text = fs::read_to_string(path).with_context(|| format!("read {path}"))?;
     serde_json::from_str(&text).with_context(|| format!("read {path}: {text}"))
 }

@@ -1,6 +1,6 @@
 //! The PodResources service: what pods hold, and what could be held; rate-limited as the kubelet's is.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use proto::podresources::pod_resources_lister_server::PodResourcesLister;
 use proto::podresources::{
@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use tonic::{Request, Response, Status, async_trait};
 
 use super::devices::{Devices, Holder, shuffled};
-use super::rate::{Bucket, Rate};
+use super::rate::{Bucket, Calls, Rate};
 use super::table::Table;
 
 /// Serves `v1.PodResourcesLister`.
@@ -30,9 +30,16 @@ impl PodResourcesService {
         }
     }
 
+    pub(crate) fn calls(&self) -> Calls {
+        self.bucket().calls()
+    }
+
+    fn bucket(&self) -> MutexGuard<'_, Bucket> {
+        self.bucket.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     fn admit(&self) -> Result<(), Status> {
-        let mut bucket = self.bucket.lock().unwrap_or_else(PoisonError::into_inner);
-        if bucket.take(Instant::now()) {
+        if self.bucket().take(Instant::now()) {
             Ok(())
         } else {
             Err(Status::resource_exhausted("rejected by rate limit"))

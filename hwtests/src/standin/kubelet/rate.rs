@@ -17,6 +17,16 @@ pub(crate) struct Bucket {
     rate: Rate,
     tokens: f64,
     filled: Instant,
+    calls: Calls,
+}
+
+/// Calls so far.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+pub struct Calls {
+    /// Let through.
+    pub answered: u64,
+    /// Beyond the rate.
+    pub refused: u64,
 }
 
 impl Bucket {
@@ -25,7 +35,12 @@ impl Bucket {
             rate,
             tokens: f64::from(rate.burst),
             filled: now,
+            calls: Calls::default(),
         }
+    }
+
+    pub(crate) fn calls(&self) -> Calls {
+        self.calls
     }
 
     /// Takes one call out; false when there is none.
@@ -35,8 +50,10 @@ impl Bucket {
         self.tokens = (self.tokens + gained).min(f64::from(self.rate.burst));
         self.filled = now;
         if self.tokens < 1.0 {
+            self.calls.refused += 1;
             return false;
         }
+        self.calls.answered += 1;
         self.tokens -= 1.0;
         true
     }
@@ -63,5 +80,10 @@ mod tests {
         assert_eq!((0..20).filter(|_| bucket.take(later)).count(), 2);
         let much_later = later + Duration::from_mins(1);
         assert_eq!((0..20).filter(|_| bucket.take(much_later)).count(), 10);
+        let calls = Calls {
+            answered: 22,
+            refused: 38,
+        };
+        assert_eq!(bucket.calls(), calls);
     }
 }

@@ -1,0 +1,150 @@
+//! All sandboxes at once, as the runtime of a node calls its plugin: a process each.
+
+use std::{
+    fmt,
+    sync::{Arc, Barrier},
+    thread,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+use serde_json::Value;
+
+use super::ground::Ground;
+use crate::guest::cni::{Answer, Plugin, Sandbox};
+
+/// A pod's sandbox and what its calls are made with.
+#[derive(Debug, Clone)]
+pub(super) struct Pod {
+    pub(super) name: String,
+    pub(super) sandbox: Sandbox,
+    pub(super) plugin: Plugin,
+    pub(super) config: Value,
+}
+
+impl Pod {
+    /// Names of the links in its namespace, sorted.
+    pub(super) fn links(&self) -> Result<Vec<String>> {
+        let links = self.sandbox.ip_json("link show")?;
+        let names = links.as_array().into_iter().flatten();
+        let mut names: Vec<String> = names
+            .filter_map(|link| link["ifname"].as_str().map(str::to_owned))
+            .collect();
+        names.sort();
+        Ok(names)
+    }
+
+    /// A fresh namespace for the next round; the used one must hold no link of ours.
+    pub(super) fn renew(&self) -> Result<()> {
+        let links = self.links()?;
+        ensure!(links == ["lo"], "{} still has {links:?}", self.name);
+        self.sandbox.lose_netns()?;
+        Sandbox::create(&self.sandbox.id).map(drop)
+    }
+}
+
+/// What became of calls that were begun together.
+#[derive(Debug)]
+pub(super) struct Calls {
+    command: &'static str,
+    answers: Vec<(String, Answer)>,
+    /// Sorted.
+    times: Vec<Duration>,
+    all: Duration,
+}
+
+impl Calls {
+    /// Calls for every pod of the ground, none before all can.
+    ///
+    /// # Errors
+    /// When a process cannot be started.
+    pub(super) async fn of(command: &'static str, ground: &Ground) -> Result<Self> {
+        let pods = ground.pods.clone();
+        tokio::task::spawn_blocking(move || together(command, &pods))
+            .await
+            .context("wait for the calls")?
+    }
+
+    /// # Errors
+    /// When one failed: how many, and the first one's answer.
+    pub(super) fn all_succeeded(&self) -> Result<()> {
+        let failed: Vec<_> = self
+            .answers
+            .iter()
+            .filter(|(_, answer)| !answer.status.success())
+            .collect();
+        if let Some((name, answer)) = failed.first() {
+            anyhow::bail!(
+                "{} of {} {}s failed ({self}); that of {name}: {} {}",
+                failed.len(),
+                self.answers.len(),
+                self.command,
+                answer.stdout.trim(),
+                answer.stderr.trim()
+            );
+        }
+        Ok(())
+    }
+}
+
+impl fmt::Display for Calls {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let at = |part: usize| {
+            let index = (self.times.len() * part / 100).min(self.times.len().saturating_sub(1));
+            self.times.get(index).map_or(0, Duration::as_millis)
+        };
+        write!(
+            f,
+            "{} {}s in {} ms; one takes {} ms (median), {} ms at most",
+            self.answers.len(),
+            self.command,
+            self.all.as_millis(),
+            at(50),
+            at(100)
+        )
+    }
+}
+
+fn together(command: &'static str, pods: &[Pod]) -> Result<Calls> {
+    let barrier = Arc::new(Barrier::new(pods.len() + 1));
+    let (ended, all) = thread::scope(|scope| {
+        let running: Vec<_> = pods
+            .iter()
+            .map(|pod| {
+                let barrier = Arc::clone(&barrier);
+                scope.spawn(move || {
+                    barrier.wait();
+                    let began = Instant::now();
+                    let answer = pod
+                        .plugin
+                        .call(command, &pod.sandbox, "eth0", &pod.config)?;
+                    Ok::<_, anyhow::Error>((pod.name.clone(), answer, began.elapsed()))
+                })
+            })
+            .collect();
+        barrier.wait();
+        let began = Instant::now();
+        let ended: Vec<_> = running
+            .into_iter()
+            .map(|thread| {
+                thread
+                    .join()
+                    .unwrap_or_else(|panic| std::panic::resume_unwind(panic))
+            })
+            .collect();
+        (ended, began.elapsed())
+    });
+    let mut calls = Calls {
+        command,
+        answers: Vec::new(),
+        times: Vec::new(),
+        all,
+    };
+    for one in ended {
+        let (name, answer, took) = one?;
+        calls.answers.push((name, answer));
+        calls.times.push(took);
+    }
+    calls.times.sort_unstable();
+    Ok(calls)
+}
