@@ -27,6 +27,7 @@ check: ## format and lints, warnings are errors
 	cargo clippy --locked --workspace --all-targets -- -D warnings
 
 unit: prepare ## all tests that need no guest
+	@bash deploy/tools.sh || bash deploy/tools.sh --check
 	@command -v cargo-nextest >/dev/null || { echo "installing: cargo-nextest"; cargo install --quiet --locked --version 0.9.143 cargo-nextest; }
 	$(if $(PLUGINS),,@echo "skipped: what calls macvlan and host-local, since no folder has them (CNI_PLUGINS)")
 	cargo nextest run --locked --workspace $(UNPLAYED)
@@ -56,8 +57,12 @@ test-long: check unit soak build deny ## all of it, and what does not fit into C
 	cargo test --locked --workspace --doc --quiet
 	RUSTDOCFLAGS='-D warnings' cargo doc --locked --workspace --no-deps
 
+deploy-render: ## what is made from the Helm chart: kustomize base, Carvel package, table of values
+	bash deploy/tools.sh
+	FERROVIA_BLESS=1 cargo nextest run --locked -p hwtests -E 'binary(deploy) and (test(generated) or test(the_package_carries) or test(the_table))'
+
 deny: ## licenses, sources and doubled dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
-.PHONY: help prepare build demo check unit soak lab test crash-matrix bench-sriov bench-multus bench-sriovdp test-long deny
+.PHONY: help prepare build demo check unit soak lab test crash-matrix bench-sriov bench-multus bench-sriovdp test-long deploy-render deny

@@ -12,7 +12,6 @@
 {{- define "ferrovia.labels" -}}
 app.kubernetes.io/part-of: ferrovia
 app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
-app.kubernetes.io/managed-by: {{ .Release.Service }}
 {{- end }}
 
 {{/* The node's folders: the platform's, each replaced by what paths says. YAML. */}}
@@ -98,8 +97,8 @@ seLinuxOptions: {type: spc_t}
 {{/* Whether the API server knows ValidatingAdmissionPolicy (1.30), or the values say so. */}}
 {{- define "ferrovia.statusPolicy" -}}
 {{- $asked := toString .Values.multus.statusPolicy }}
-{{- $known := .Capabilities.APIVersions.Has "admissionregistration.k8s.io/v1/ValidatingAdmissionPolicy" }}
-{{- if and .Values.components.multus (or (eq $asked "always") (and (eq $asked "auto") $known (semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version))) }}true{{ end }}
+{{- $known := semverCompare ">=1.30.0-0" .Capabilities.KubeVersion.Version }}
+{{- if and .Values.components.multus (or (eq $asked "always") (and (eq $asked "auto") $known)) }}true{{ end }}
 {{- end }}
 
 {{/* Copies CNI programs to the node, whole or not at all. */}}
