@@ -17,6 +17,8 @@
 
 #[path = "deploy/carvel.rs"]
 mod carvel;
+#[path = "deploy/committed.rs"]
+mod committed;
 #[path = "deploy/generated.rs"]
 mod generated;
 #[path = "deploy/matrix.rs"]

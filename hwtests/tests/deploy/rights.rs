@@ -221,7 +221,7 @@ fn a_right_that_a_key_of_the_configuration_asks_for_comes_with_the_key() {
     if let Some(objects) = rendered(OLDEST, &["--set-json", one]) {
         let role = of_kind(&objects, "ClusterRole").next().unwrap();
         let rules = role["rules"].as_array().unwrap();
-        let rule = rules
+        let found = rules
             .iter()
             .find(|rule| words(&rule["resources"]) == ["namespaces"]);
         assert_eq!(words(&found.unwrap()["resourceNames"]), ["tenant"]);
