@@ -40,6 +40,44 @@ struct Gauges {
     memory_kb: u64,
 }
 
+impl Gauges {
+    /// What is counted and more than before, in words.
+    fn more_than(&self, before: &Self) -> Vec<String> {
+        let more = [
+            ("files", before.files, self.files),
+            ("processes", before.processes, self.processes),
+            ("mounts", before.mounts, self.mounts),
+            ("links", before.links, self.links),
+            ("routes", before.routes, self.routes),
+            ("neighbours", before.neighbours, self.neighbours),
+        ];
+        more.into_iter()
+            .filter(|(_, before, now)| now > before)
+            .map(|(what, before, now)| format!("{now} {what}, {before} before"))
+            .chain(
+                // The kernel frees descriptors of dead processes in batches.
+                (self.descriptors > before.descriptors + 64).then(|| {
+                    format!(
+                        "{} descriptors, {} before",
+                        self.descriptors, before.descriptors
+                    )
+                }),
+            )
+            .collect()
+    }
+
+    /// The kernel has kept memory of so many attachments.
+    fn memory_grown(&self, before: &Self, rounds: usize) -> Result<()> {
+        ensure!(
+            rounds < MEASURABLE || self.memory_kb <= before.memory_kb + NOISE_KB,
+            "the kernel's memory grew from {} to {} kB",
+            before.memory_kb,
+            self.memory_kb
+        );
+        Ok(())
+    }
+}
+
 impl fmt::Display for Gauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
@@ -101,12 +139,7 @@ fn soak(
     run(rounds - warm, &work)?;
     let took = started.elapsed();
     let after = settle(&before)?;
-    ensure!(
-        rounds < MEASURABLE || after.memory_kb <= before.memory_kb + NOISE_KB,
-        "the kernel's memory grew from {} to {} kB",
-        before.memory_kb,
-        after.memory_kb
-    );
+    after.memory_grown(&before, rounds)?;
     Ok(format!(
         "{rounds} ADD and DEL, {WORKERS} at a time, {} ms each pair; {after} (after the first {warm}: {} kB)",
         took.as_millis() * u128::try_from(WORKERS).unwrap_or(1)
@@ -185,28 +218,7 @@ fn settle(before: &Gauges) -> Result<Gauges> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let now = quiet()?;
-        let more = [
-            ("files", before.files, now.files),
-            ("processes", before.processes, now.processes),
-            ("mounts", before.mounts, now.mounts),
-            ("links", before.links, now.links),
-            ("routes", before.routes, now.routes),
-            ("neighbours", before.neighbours, now.neighbours),
-        ];
-        let more: Vec<String> = more
-            .into_iter()
-            .filter(|(_, before, now)| now > before)
-            .map(|(what, before, now)| format!("{now} {what}, {before} before"))
-            .chain(
-                // The kernel frees descriptors of dead processes in batches.
-                (now.descriptors > before.descriptors + 64).then(|| {
-                    format!(
-                        "{} descriptors, {} before",
-                        now.descriptors, before.descriptors
-                    )
-                }),
-            )
-            .collect();
+        let more = now.more_than(before);
         if more.is_empty() {
             return Ok(now);
         }
@@ -289,3 +301,6 @@ fn count_files(folder: &Path) -> Result<usize> {
     }
     Ok(count)
 }
+
+#[cfg(test)]
+mod tests;
