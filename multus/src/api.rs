@@ -5,14 +5,19 @@
 
 use std::path::{Path, PathBuf};
 
-use kube::config::{KubeConfigOptions, Kubeconfig};
+use base64::Engine as _;
+use k8s_openapi::jiff::Timestamp;
+use kube::config::{AuthInfo, KubeConfigOptions, Kubeconfig};
 use kube::{Client, Config};
+
+use crate::certificate::pair::{self, Pair, PairError};
 
 pub mod claim;
 pub mod daemonset;
 pub mod event;
 pub mod nad;
 pub mod pod;
+pub mod rotating;
 pub mod status;
 pub mod watch;
 
@@ -31,6 +36,9 @@ pub enum ConnectError {
     /// The service account of the pod cannot be used.
     #[error("read the service account of this pod")]
     InCluster(#[source] Box<kube::config::InClusterError>),
+    /// This node's own certificate.
+    #[error("read the certificate of this node")]
+    Certificate(#[source] PairError),
     /// TLS or authentication settings cannot be used.
     #[error("prepare the API client")]
     Client(#[source] Box<kube::Error>),
@@ -43,6 +51,13 @@ pub enum Location {
     Kubeconfig(PathBuf),
     /// The service account mounted into this pod.
     InCluster,
+    /// The API server of a kubeconfig, with this node's own certificate once there is one.
+    Certificate {
+        /// The kubeconfig, whose credentials are for the first certificate.
+        bootstrap: PathBuf,
+        /// File of key and certificate.
+        pair: PathBuf,
+    },
 }
 
 impl Location {
@@ -60,15 +75,11 @@ impl Location {
     /// A client for it. Nothing is sent yet; `http` and `https` servers both work.
     pub async fn connect(&self) -> Result<Client, ConnectError> {
         let mut config = match self {
-            Self::Kubeconfig(path) => {
-                let fail = |source| ConnectError::Kubeconfig {
-                    path: path.clone(),
-                    source: Box::new(source),
-                };
-                let kubeconfig = Kubeconfig::read_from(path).map_err(fail)?;
-                Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
-                    .await
-                    .map_err(fail)?
+            Self::Kubeconfig(path) => of_kubeconfig(path, None).await?,
+            Self::Certificate { bootstrap, pair } => {
+                let pair =
+                    pair::read(pair, Timestamp::now().into()).map_err(ConnectError::Certificate)?;
+                of_kubeconfig(bootstrap, pair).await?
             }
             Self::InCluster => {
                 Config::incluster().map_err(|source| ConnectError::InCluster(Box::new(source)))?
@@ -83,6 +94,28 @@ impl Location {
         }
         Client::try_from(config).map_err(|source| ConnectError::Client(Box::new(source)))
     }
+}
+
+/// With `pair`, it takes the place of all credentials.
+async fn of_kubeconfig(path: &Path, pair: Option<Pair>) -> Result<Config, ConnectError> {
+    let fail = |source| ConnectError::Kubeconfig {
+        path: path.to_owned(),
+        source: Box::new(source),
+    };
+    let mut kubeconfig = Kubeconfig::read_from(path).map_err(fail)?;
+    if let Some(pair) = pair {
+        for user in &mut kubeconfig.auth_infos {
+            let encoded = |text: &str| base64::engine::general_purpose::STANDARD.encode(text);
+            user.auth_info = Some(AuthInfo {
+                client_certificate_data: Some(encoded(&pair.certificate)),
+                client_key_data: Some(encoded(&pair.key).into()),
+                ..AuthInfo::default()
+            });
+        }
+    }
+    Config::from_custom_kubeconfig(kubeconfig, &KubeConfigOptions::default())
+        .await
+        .map_err(fail)
 }
 
 /// HTTP status of an answer that is an API error; 0 when there was no answer.

@@ -3,12 +3,16 @@
 //! A file made for Go multus works unchanged: keys that concern generating the CNI configuration or
 //! executing delegates are not read here. Policy keys overlay those of each request, as upstream's do.
 
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 
 use cni::raw::Object;
 use multus_plugin::config::NetConf;
 use serde::Deserialize;
 use serde_json::{Map, Value};
+
+use crate::certificate::settings::CertificateSettings;
+use crate::logging::LogSettings;
 
 /// Keys of the file that replace those of the plugin's configuration when it is planned with: what the planner
 /// alone decides by (spec/multus.md §10 row 50).
@@ -43,6 +47,19 @@ pub enum ConfigError {
     /// Not a JSON object, or a key has the wrong type; the source names line and column.
     #[error("parse the daemon configuration")]
     Parse(#[source] serde_json::Error),
+    /// `metricsPort` or `metricsAddress`.
+    #[error(
+        "daemon configuration: \"metricsPort\" {port} at \"metricsAddress\" {address:?} cannot be listened on: use a port below 65536 and an IP address"
+    )]
+    Metrics {
+        /// As written.
+        port: i64,
+        /// As written.
+        address: String,
+    },
+    /// `perNodeCertificate` is on and lacks something (spec/multus.md §1.2).
+    #[error("daemon configuration: \"perNodeCertificate\": {0}")]
+    Certificate(String),
     /// `connectionLimit` must be at least 1.
     #[error("daemon configuration: \"connectionLimit\" is {0}, set at least 1 or remove the key")]
     Limit(i64),
@@ -55,8 +72,14 @@ pub struct Config {
     pub socket_dir: PathBuf,
     /// Requests worked on at the same time.
     pub connection_limit: usize,
-    /// Level word of Go multus or of tracing; empty: info.
-    pub log_level: String,
+    /// Where log lines go, and which.
+    pub log: LogSettings,
+    /// Where metrics are served over TCP.
+    pub metrics: Option<SocketAddr>,
+    /// `/debug/state` beside them.
+    pub debug: bool,
+    /// This node's own client certificate, if it is to have one.
+    pub certificate: Option<CertificateSettings>,
     /// State folder, shared with the plugin.
     pub cni_dir: PathBuf,
     /// The runtime's configuration folder, where `00-multus.conflist` is.
@@ -70,7 +93,12 @@ pub struct Config {
 struct RawConfig {
     socket_dir: Option<PathBuf>,
     connection_limit: Option<i64>,
-    log_level: Option<String>,
+    #[serde(flatten)]
+    log: LogSettings,
+    metrics_port: Option<i64>,
+    metrics_address: Option<String>,
+    enable_pprof: Option<bool>,
+    per_node_certificate: Option<CertificateSettings>,
     cni_dir: Option<PathBuf>,
     cni_config_dir: Option<PathBuf>,
 }
@@ -98,7 +126,10 @@ impl Config {
         Ok(Self {
             socket_dir: or(raw.socket_dir, "/run/multus"),
             connection_limit,
-            log_level: raw.log_level.unwrap_or_default(),
+            log: raw.log,
+            metrics: listen(raw.metrics_port, raw.metrics_address.as_deref())?,
+            debug: raw.enable_pprof.unwrap_or_default(),
+            certificate: certificate(raw.per_node_certificate)?,
             cni_dir: or(raw.cni_dir, "/var/lib/cni/multus"),
             cni_config_dir: or(raw.cni_config_dir, "/etc/cni/net.d"),
             overlay: all
@@ -139,9 +170,84 @@ impl Config {
     }
 }
 
+/// Go multus listens on all addresses; without an address ours is loopback (spec/multus.md §9.2).
+fn listen(port: Option<i64>, address: Option<&str>) -> Result<Option<SocketAddr>, ConfigError> {
+    let Some(port) = port.filter(|port| *port != 0) else {
+        return Ok(None);
+    };
+    let address = address.filter(|text| !text.is_empty());
+    let wrong = || ConfigError::Metrics {
+        port,
+        address: address.unwrap_or_default().to_owned(),
+    };
+    let ip: IpAddr = match address {
+        None => Ipv4Addr::LOCALHOST.into(),
+        Some(text) => text.parse().map_err(|_| wrong())?,
+    };
+    let port = u16::try_from(port).map_err(|_| wrong())?;
+    Ok(Some((ip, port).into()))
+}
+
+fn certificate(
+    settings: Option<CertificateSettings>,
+) -> Result<Option<CertificateSettings>, ConfigError> {
+    let Some(settings) = settings.filter(|settings| settings.enabled) else {
+        return Ok(None);
+    };
+    for (key, path) in [
+        ("bootstrapKubeconfig", &settings.bootstrap_kubeconfig),
+        ("certDir", &settings.cert_dir),
+    ] {
+        if path.as_os_str().is_empty() {
+            return Err(ConfigError::Certificate(format!("set \"{key}\"")));
+        }
+    }
+    settings.lifetime().map_err(ConfigError::Certificate)?;
+    Ok(Some(settings))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn row_55_metrics_are_off_then_on_loopback_then_where_the_file_says() {
+        let address = |text: &str| Config::parse(Some(text.as_bytes())).map(|c| c.metrics);
+        assert_eq!(address("{}").unwrap(), None);
+        assert_eq!(address(r#"{"metricsPort":0}"#).unwrap(), None);
+        let on = |text| address(text).unwrap().unwrap().to_string();
+        assert_eq!(on(r#"{"metricsPort":9091}"#), "127.0.0.1:9091");
+        assert_eq!(
+            on(r#"{"metricsPort":9091,"metricsAddress":"::"}"#),
+            "[::]:9091"
+        );
+        for wrong in [
+            r#"{"metricsPort":70000}"#,
+            r#"{"metricsPort":1,"metricsAddress":"localhost"}"#,
+        ] {
+            let error = address(wrong).unwrap_err().to_string();
+            assert!(error.contains("metricsPort"), "{error}");
+        }
+    }
+
+    #[test]
+    fn row_56_a_certificate_without_its_paths_or_with_no_duration_is_refused() {
+        let parse = |block: &str| {
+            let text = format!(r#"{{"perNodeCertificate":{block}}}"#);
+            Config::parse(Some(text.as_bytes())).map(|config| config.certificate)
+        };
+        assert_eq!(parse(r#"{"enabled":false}"#).unwrap(), None);
+        let error = parse(r#"{"enabled":true,"certDir":"/c"}"#).unwrap_err();
+        assert!(error.to_string().contains("bootstrapKubeconfig"), "{error}");
+        let paths = r#""enabled":true,"certDir":"/c","bootstrapKubeconfig":"/k""#;
+        let settings = parse(&format!("{{{paths}}}")).unwrap().unwrap();
+        assert_eq!(settings.lifetime().unwrap().as_secs(), 600);
+        let settings = parse(&format!(r#"{{{paths},"certDuration":"1h30m"}}"#));
+        let lifetime = settings.unwrap().unwrap().lifetime().unwrap();
+        assert_eq!(lifetime.as_secs(), 5400);
+        let error = parse(&format!(r#"{{{paths},"certDuration":"soon"}}"#)).unwrap_err();
+        assert!(error.to_string().contains("soon"), "{error}");
+    }
 
     #[test]
     fn without_a_file_the_defaults_hold() {
@@ -160,7 +266,7 @@ mod tests {
         ))
         .unwrap();
         assert_eq!(config.socket_dir, PathBuf::from("/host/run/multus/"));
-        assert_eq!(config.log_level, "verbose");
+        assert_eq!(config.log.level(), "verbose");
     }
 
     #[test]

@@ -10,6 +10,7 @@ use std::time::Duration;
 use anyhow::Context;
 use cni::runtime::cache::Cache;
 use host::file;
+use k8s_openapi::jiff::Timestamp;
 use kube::runtime::reflector;
 use kube::runtime::watcher::Event;
 use kube::{Api, Client};
@@ -22,12 +23,16 @@ use tracing::{error, info, warn};
 use crate::api::event::Events;
 use crate::api::nad::NetworkAttachmentDefinition;
 use crate::api::pod::Pod;
+use crate::api::rotating::Rotating;
 use crate::api::{Location, daemonset, nad, pod};
 use crate::args::Options;
+use crate::certificate::{self, Keeper};
 use crate::config::Config;
-use crate::guard::Guard;
+use crate::guard::{Guard, Watcher};
 use crate::known::Nad;
 use crate::kubelet::Kubelet;
+use crate::metrics::scrape::Scrape;
+use crate::metrics::{self, Metrics};
 use crate::nads::{Change, NadFiles};
 use crate::namespaces::Namespaces;
 use crate::outbox::Outbox;
@@ -79,9 +84,10 @@ async fn serve(
     in_cluster: bool,
     stop: watch::Receiver<bool>,
 ) -> anyhow::Result<()> {
-    let Some(client) = connect(&options, in_cluster, stop.clone()).await else {
+    let Some(rotating) = connect(&options, &config, in_cluster, stop.clone()).await else {
         return Ok(());
     };
+    let client = rotating.as_ref().map(Rotating::client);
     for key in config.without_effect() {
         warn!(
             key,
@@ -100,12 +106,17 @@ async fn serve(
         daemon: config.keys().clone(),
         runtime_cache: options.runtime_cache_dir.clone(),
     });
+    let events = Arc::new(Events::default());
+    let metrics = Arc::new(Metrics::default());
+    if let Some(rotating) = &rotating {
+        keep_certificate(&config, &node, rotating, &metrics);
+    }
     let watching = Arc::clone(&guard);
+    let mut watcher = Watcher::new(Arc::clone(&events), Arc::clone(&metrics));
     std::thread::Builder::new()
         .name("guard".to_owned())
-        .spawn(move || watching.watch())
+        .spawn(move || watching.watch(&mut watcher))
         .context("start the guard of the CNI configuration")?;
-    let events = Arc::new(Events::default());
     let nad_files = NadFiles::new(state.join("nads"));
     let (pods, pod_writer) = reflector::store();
     let (nads, nad_writer) = reflector::store();
@@ -126,8 +137,8 @@ async fn serve(
     });
     let mut outbox = None;
     if let Some(client) = client {
-        drain_with(options.daemonset.as_deref(), &client, &guard);
-        let queue = Outbox::new(state.join("reports"), client.clone());
+        drain_with(options.daemonset.as_deref(), &client, &guard, &metrics);
+        let queue = Outbox::new(state.join("reports"), client.clone(), Arc::clone(&metrics));
         queue.resume().context("take up unwritten network-status")?;
         outbox = Some(Arc::clone(&queue));
         let plain = PlainPods {
@@ -138,8 +149,16 @@ async fn serve(
         };
         let (tell, changed) = mpsc::unbounded_channel();
         tokio::spawn(plain.follow(changed));
-        follow_pods(&client, &node, pod_writer, tell);
-        follow_nads(&client, nad_writer, nad_files, Arc::clone(&service));
+        follow_pods(&client, &node, pod_writer, tell, Arc::clone(&metrics));
+        let of_nads = Arc::clone(&metrics);
+        follow_nads(
+            &client,
+            nad_writer,
+            nad_files,
+            Arc::clone(&service),
+            of_nads,
+        );
+        let events = Arc::clone(&events);
         tokio::spawn(async move { events.send(&client, &node).await });
         // Requests of the first moment would each ask the API server for what the lists are about to bring.
         // An earlier daemon goes on serving until the socket is bound.
@@ -149,7 +168,18 @@ async fn serve(
     let socket = Socket::bind(&socket_dir, Uid::effective()).context("listen")?;
     info!(socket = %socket.path().display(), "serving");
     let ready = Arc::new(AtomicBool::new(true));
-    Server::new(service, outbox, ready)
+    let (address, debug) = (service.config.metrics, service.config.debug);
+    let scrape = Arc::new(Scrape {
+        metrics,
+        outbox: outbox.clone(),
+        events,
+        nads,
+        cni_dir: state,
+    });
+    if let Some(address) = address {
+        tokio::spawn(metrics::http::serve(address, Arc::clone(&scrape), debug));
+    }
+    Server::new(service, outbox, ready, scrape)
         .serve(socket, stop)
         .await;
     // Nothing is removed unless the node drains.
@@ -158,30 +188,40 @@ async fn serve(
 }
 
 /// Drains when the DaemonSet `NAMESPACE/NAME` is deleted.
-fn drain_with(daemonset: Option<&str>, client: &Client, guard: &Arc<Guard>) {
+fn drain_with(
+    daemonset: Option<&str>,
+    client: &Client,
+    guard: &Arc<Guard>,
+    metrics: &Arc<Metrics>,
+) {
     let Some((namespace, name)) = daemonset.and_then(|text| text.split_once('/')) else {
         info!("no DaemonSet is named (--daemonset): multus stays until 'multus uninstall'");
         return;
     };
-    let (client, guard) = (client.clone(), Arc::clone(guard));
+    let (client, guard, metrics) = (client.clone(), Arc::clone(guard), Arc::clone(metrics));
     let (namespace, name) = (namespace.to_owned(), name.to_owned());
     tokio::spawn(async move {
-        daemonset::follow_deletion(client, &namespace, &name, || guard.drain()).await;
+        daemonset::follow_deletion(client, &namespace, &name, &metrics, || guard.drain()).await;
     });
 }
 
 /// The API client; the inner `None` if no API server is configured, the outer one if stopped first.
 async fn connect(
     options: &Options,
+    config: &Config,
     in_cluster: bool,
     mut stop: watch::Receiver<bool>,
-) -> Option<Option<Client>> {
-    let Some(location) = Location::choose(options.kubeconfig.as_deref(), in_cluster) else {
+) -> Option<Option<Rotating>> {
+    let location = match &config.certificate {
+        Some(settings) => Some(certificate::location(settings)),
+        None => Location::choose(options.kubeconfig.as_deref(), in_cluster),
+    };
+    let Some(location) = location else {
         error!("no API server: set --kubeconfig, or run in a pod with a service account");
         return Some(None);
     };
     loop {
-        match location.connect().await {
+        match Rotating::connect(location.clone()).await {
             Ok(client) => return Some(Some(client)),
             Err(error) => {
                 error!(error = cni::error::chain(&error), "no API client yet");
@@ -194,11 +234,30 @@ async fn connect(
     }
 }
 
+/// This node's own certificate, if the configuration asks for one.
+fn keep_certificate(config: &Config, node: &str, client: &Rotating, metrics: &Arc<Metrics>) {
+    let Some(settings) = &config.certificate else {
+        return;
+    };
+    if node.is_empty() {
+        error!("perNodeCertificate needs the node's name: set MULTUS_NODE_NAME");
+        return;
+    }
+    let keeper = Keeper {
+        settings: settings.clone(),
+        node: node.to_owned(),
+        client: client.clone(),
+        metrics: Arc::clone(metrics),
+    };
+    tokio::spawn(keeper.keep(|| Timestamp::now().into()));
+}
+
 fn follow_pods(
     client: &Client,
     node: &str,
     store: reflector::store::Writer<Pod>,
     tell: mpsc::UnboundedSender<Changed>,
+    metrics: Arc<Metrics>,
 ) {
     if node.is_empty() {
         warn!(
@@ -221,7 +280,7 @@ fn follow_pods(
         }
     };
     tokio::spawn(async move {
-        crate::api::watch::follow(api, &selector, pod::trim, store, seen).await;
+        crate::api::watch::follow(api, &selector, pod::trim, store, &metrics, seen).await;
     });
 }
 
@@ -230,6 +289,7 @@ fn follow_nads(
     store: reflector::store::Writer<NetworkAttachmentDefinition>,
     files: NadFiles,
     service: Arc<Service>,
+    metrics: Arc<Metrics>,
 ) {
     let (tell, mut changes) = mpsc::unbounded_channel::<Change>();
     let api = Api::all(client.clone());
@@ -254,7 +314,7 @@ fn follow_nads(
         let _sent = tell.send(change);
     };
     tokio::spawn(async move {
-        crate::api::watch::follow(api, "", nad::trim, store, seen).await;
+        crate::api::watch::follow(api, "", nad::trim, store, &metrics, seen).await;
     });
     tokio::spawn(async move {
         while let Some(change) = changes.recv().await {

@@ -16,7 +16,13 @@ use nix::sys::inotify::{AddWatchFlags, InitFlags, Inotify};
 use serde_json::{Map, Value};
 use tracing::{error, info, warn};
 
-use crate::install::told;
+use host::file;
+
+pub use watcher::Watcher;
+
+mod backlog;
+mod contest;
+mod watcher;
 
 /// How long changes are collected before the folder is looked at: a primary's installer writes several files.
 const SETTLE: Duration = Duration::from_millis(100);
@@ -29,6 +35,13 @@ const RECONCILE: Duration = Duration::from_secs(30);
 
 /// How long the state lock and commands at work are waited for.
 const LOCK: Duration = Duration::from_secs(2);
+
+/// What Cilium with `cni.exclusive` makes of a configuration that is not its own (spec/ecosystem.md §7).
+fn renamed(ours: &Path) -> PathBuf {
+    let mut name = ours.as_os_str().to_owned();
+    name.push(".cilium_bak");
+    name.into()
+}
 
 /// What the guard needs to know.
 #[derive(Debug, Clone)]
@@ -45,33 +58,47 @@ pub struct Guard {
 
 impl Guard {
     /// Heals now and after every change, for as long as the process lives. A thread of its own: files block.
-    pub fn watch(&self) {
-        let mut last = None;
-        let mut watched = self.inotify();
+    pub fn watch(&self, watcher: &mut Watcher) {
+        let mut folder = self.inotify();
         loop {
-            match self.heal() {
-                Ok(healed) => {
-                    // The same trouble is told once.
-                    let standing = Healed {
-                        done: Vec::new(),
-                        ..healed.clone()
-                    };
-                    if !healed.done.is_empty() || last.as_ref() != Some(&standing) {
-                        told(&healed);
-                    }
-                    last = Some(standing);
-                }
-                Err(error) => {
-                    warn!(
-                        error = cni::error::chain(&error),
-                        "keep the CNI configuration"
-                    );
-                }
+            let pause = watcher.look(self, Instant::now());
+            // The folder may have been replaced.
+            if folder.as_ref().is_none_or(|events| !quiet(events, pause)) {
+                folder = self.inotify();
             }
-            // Its folder may have been replaced.
-            if watched.as_ref().is_none_or(|events| !quiet(events)) {
-                watched = self.inotify();
-            }
+        }
+    }
+
+    /// Our configuration where it is to be and is not, although it was there before.
+    fn missing(&self) -> Option<PathBuf> {
+        let store = Store::new(&self.cni_dir);
+        let installed = store.read().ok()??;
+        let ours = self.conf_dir.join(&installed.conf_file);
+        // The copy of the primary is made before our file is.
+        let written = heal::read_kept(&self.cni_dir).is_ok_and(|kept| kept.is_some());
+        (installed.intent == Intent::Serve && written && !ours.exists()).then_some(ours)
+    }
+
+    /// Whether our configuration is to be there.
+    fn serves(&self) -> bool {
+        let installed = Store::new(&self.cni_dir).read();
+        installed.is_ok_and(|found| found.is_some_and(|found| found.intent == Intent::Serve))
+    }
+
+    /// Removes what Cilium made of our file, once ours is there again.
+    fn remove_renamed(&self) {
+        let store = Store::new(&self.cni_dir);
+        let Ok(Some(installed)) = store.read() else {
+            return;
+        };
+        let ours = self.conf_dir.join(&installed.conf_file);
+        if ours.exists()
+            && let Err(error) = file::remove(&renamed(&ours))
+        {
+            warn!(
+                error = cni::error::chain(&error),
+                "renamed CNI configuration"
+            );
         }
     }
 
@@ -150,10 +177,10 @@ impl Guard {
     }
 }
 
-/// Returns after a change, when the folder has been quiet for a moment, or after the reconcile's time. False if the
-/// watch itself is gone.
-fn quiet(events: &Inotify) -> bool {
-    let mut timeout = RECONCILE;
+/// Returns after a change, when the folder has been quiet for a moment, or after `longest`. False if the watch itself
+/// is gone.
+fn quiet(events: &Inotify, longest: Duration) -> bool {
+    let mut timeout = longest;
     let mut first: Option<Instant> = None;
     loop {
         if first.is_some_and(|first| first.elapsed() > LONGEST) {

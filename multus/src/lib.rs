@@ -8,6 +8,7 @@
 
 pub mod api;
 pub mod args;
+pub mod certificate;
 pub mod config;
 pub mod daemon;
 pub mod dra;
@@ -17,6 +18,7 @@ pub mod install;
 pub mod known;
 pub mod kubelet;
 pub mod logging;
+pub mod metrics;
 pub mod nads;
 pub mod namespaces;
 pub mod oneshot;

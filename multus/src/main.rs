@@ -5,6 +5,7 @@
 )]
 
 use std::io::{Read, Write};
+use std::path::Path;
 use std::process::ExitCode;
 use std::time::Duration;
 
@@ -12,6 +13,7 @@ use anyhow::Context;
 use clap::Parser;
 use multus::args::{self, Cli, Command, OneShot, Options};
 use multus::config::Config;
+use multus::logging::LogSettings;
 use multus::{daemon, install, logging, oneshot, probe};
 use tracing::{error, warn};
 
@@ -21,7 +23,11 @@ fn main() -> ExitCode {
     match run(cli, &unknown) {
         Ok(code) => code,
         Err(error) => {
-            logging::start(tracing::level_filters::LevelFilter::ERROR);
+            // Started already, unless this is about the configuration itself.
+            let _stderr = logging::start(
+                tracing::level_filters::LevelFilter::ERROR,
+                &LogSettings::default(),
+            );
             error!("{error:#}");
             ExitCode::FAILURE
         }
@@ -99,9 +105,15 @@ fn one_shot(
 }
 
 fn start_log(options: &Options, config: &Config) -> anyhow::Result<()> {
-    let word = options.log_level.as_deref().unwrap_or(&config.log_level);
+    let word = options
+        .log_level
+        .as_deref()
+        .unwrap_or_else(|| config.log.level());
     let level = logging::level(word)
         .with_context(|| format!("log level {word:?}: use error, warn, info, debug or trace"))?;
-    logging::start(level);
+    if let Err(error) = logging::start(level, &config.log) {
+        let file = config.log.log_file.as_deref().unwrap_or(Path::new(""));
+        warn!(file = %file.display(), %error, "open the log file; lines go to standard error");
+    }
     Ok(())
 }

@@ -18,6 +18,7 @@ use tokio::sync::Semaphore;
 use tracing::{debug, info, warn};
 
 use crate::api::status::{self, Written};
+use crate::metrics::Metrics;
 
 /// Patches at the same time.
 const AT_ONCE: usize = 8;
@@ -40,9 +41,10 @@ pub struct Outbox {
     dir: PathBuf,
     client: Client,
     slots: Semaphore,
-    waiting: Mutex<HashMap<(String, String), Waiting>>,
+    waiting: Mutex<Queue>,
     /// Never repeats: an old entry may pause while newer ones come and go.
     next: AtomicU64,
+    metrics: Arc<Metrics>,
 }
 
 impl std::fmt::Debug for Outbox {
@@ -54,6 +56,9 @@ impl std::fmt::Debug for Outbox {
     }
 }
 
+/// By namespace and name of the pod.
+type Queue = HashMap<(String, String), Waiting>;
+
 #[derive(Debug)]
 struct Waiting {
     number: u64,
@@ -62,13 +67,14 @@ struct Waiting {
 
 impl Outbox {
     /// An outbox with its files in `dir`.
-    pub fn new(dir: PathBuf, client: Client) -> Arc<Self> {
+    pub fn new(dir: PathBuf, client: Client, metrics: Arc<Metrics>) -> Arc<Self> {
         Arc::new(Self {
             dir,
             client,
             slots: Semaphore::new(AT_ONCE),
             waiting: Mutex::default(),
             next: AtomicU64::default(),
+            metrics,
         })
     }
 
@@ -91,11 +97,18 @@ impl Outbox {
     }
 
     /// Keeps the entry and writes it as soon as possible.
+    ///
+    /// # Errors
+    /// When it cannot be stored: then it is not accepted.
     pub fn accept(self: &Arc<Self>, entry: Entry) -> Result<(), host::error::Error> {
         file::create_dir(&self.dir, file::PRIVATE_DIR)?;
         let name = file_name(&entry.pod);
+        let mut waiting = self.lock();
+        // Under the lock: a delivery that ends now would take the new file for its own and remove it.
         file::write_record(&self.dir.join(&name), &entry, Durability::Process)?;
-        self.spawn(entry, name);
+        let number = self.enter(&mut waiting, &entry);
+        drop(waiting);
+        self.start(entry, number, name);
         Ok(())
     }
 
@@ -117,14 +130,30 @@ impl Outbox {
         self.lock().len()
     }
 
+    /// The pods whose status is not written yet, sorted.
+    pub fn pods(&self) -> Vec<String> {
+        let waiting = self.lock();
+        let mut pods: Vec<String> = waiting
+            .keys()
+            .map(|(namespace, name)| format!("{namespace}/{name}"))
+            .collect();
+        pods.sort_unstable();
+        pods
+    }
+
     fn spawn(self: &Arc<Self>, entry: Entry, file: String) {
-        let number = {
-            let mut waiting = self.lock();
-            let number = self.next.fetch_add(1, Ordering::Relaxed);
-            let value = entry.value.clone();
-            waiting.insert(key(&entry.pod), Waiting { number, value });
-            number
-        };
+        let number = self.enter(&mut self.lock(), &entry);
+        self.start(entry, number, file);
+    }
+
+    fn enter(&self, waiting: &mut Queue, entry: &Entry) -> u64 {
+        let number = self.next.fetch_add(1, Ordering::Relaxed);
+        let value = entry.value.clone();
+        waiting.insert(key(&entry.pod), Waiting { number, value });
+        number
+    }
+
+    fn start(self: &Arc<Self>, entry: Entry, number: u64, file: String) {
         let outbox = Arc::clone(self);
         tokio::spawn(async move { outbox.deliver(&entry, number, file).await });
     }
@@ -140,14 +169,17 @@ impl Outbox {
                 }
                 match status::write(&self.client, pod, &entry.value).await {
                     Ok(Written::Yes) => {
+                        self.metrics.status("written");
                         debug!(%pod, "network-status written");
                         break;
                     }
                     Ok(Written::PodGone) => {
+                        self.metrics.status("pod_gone");
                         info!(%pod, "network-status not written, the pod is gone");
                         break;
                     }
                     Err(error) => {
+                        self.metrics.status("failed");
                         let error = cni::error::chain(&error);
                         if pause == PAUSES.0 {
                             warn!(%pod, error, "network-status will be written later");
@@ -160,6 +192,11 @@ impl Outbox {
             tokio::time::sleep(pause).await;
             pause = (pause * 2).min(PAUSES.1);
         }
+        self.settle(pod, number, &file);
+    }
+
+    /// Forgets what was written, unless something newer waits.
+    fn settle(&self, pod: &PodRef, number: u64, file: &str) {
         let mut waiting = self.lock();
         if waiting.get(&key(pod)).is_some_and(|w| w.number == number) {
             waiting.remove(&key(pod));
@@ -176,7 +213,7 @@ impl Outbox {
             .is_some_and(|waiting| waiting.number == number)
     }
 
-    fn lock(&self) -> MutexGuard<'_, HashMap<(String, String), Waiting>> {
+    fn lock(&self) -> MutexGuard<'_, Queue> {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
@@ -213,12 +250,35 @@ mod tests {
         }
     }
 
+    fn outbox(dir: &std::path::Path) -> Arc<Outbox> {
+        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
+        let client = Client::try_from(nobody).unwrap();
+        Outbox::new(dir.to_path_buf(), client, Arc::default())
+    }
+
+    #[tokio::test]
+    async fn row_29_a_written_status_never_takes_the_file_of_a_newer_one_with_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let outbox = outbox(dir.path());
+        let stored = || {
+            let name = file_name(&entry("").pod);
+            file::read_record::<Entry>(&dir.path().join(name)).unwrap()
+        };
+        let newest = || outbox.lock()[&key(&entry("").pod)].number;
+        outbox.accept(entry("old")).unwrap();
+        let old = newest();
+        outbox.accept(entry("newer")).unwrap();
+        outbox.settle(&entry("").pod, old, &file_name(&entry("").pod));
+        assert_eq!(stored(), Some(entry("newer")));
+        assert_eq!(outbox.pods(), ["d/p"]);
+        outbox.settle(&entry("").pod, newest(), &file_name(&entry("").pod));
+        assert_eq!((stored(), outbox.waiting()), (None, 0));
+    }
+
     #[tokio::test]
     async fn an_old_entry_whose_turn_comes_late_is_never_taken_for_the_newest() {
         let dir = tempfile::tempdir().unwrap();
-        let nobody = kube::Config::new("http://127.0.0.1:1".parse().unwrap());
-        let client = Client::try_from(nobody).unwrap();
-        let outbox = Outbox::new(dir.path().to_path_buf(), client);
+        let outbox = outbox(dir.path());
         let newest = |outbox: &Outbox| outbox.lock()[&key(&entry("").pod)].number;
         outbox.accept(entry("old")).unwrap();
         let old = newest(&outbox);

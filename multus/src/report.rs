@@ -37,7 +37,7 @@ pub fn read(report: &Report) -> Result<Outcome, ReportError> {
         return Ok(Outcome {
             status: None,
             events: vec![Occurrence {
-                pod: report.pod.clone(),
+                about: report.pod.clone().into(),
                 warning: true,
                 reason: error.reason.as_str(),
                 text: error.msg.clone(),
@@ -57,7 +57,7 @@ pub fn read(report: &Report) -> Result<Outcome, ReportError> {
         statuses.extend(elements(attachment, &result));
         if !result.interfaces.is_empty() || !result.ips.is_empty() {
             events.push(Occurrence {
-                pod: report.pod.clone(),
+                about: report.pod.clone().into(),
                 warning: false,
                 reason: "AddedInterface",
                 text: added(attachment, &result),

@@ -1,4 +1,4 @@
-//! The daemon's HTTP over its unix socket: `/plan`, `/report`, `/healthz`, `/readyz`.
+//! The daemon's HTTP over its unix socket: `/plan`, `/report`, `/healthz`, `/readyz`, `/metrics`.
 //!
 //! One request per connection. Work is bounded by the connection limit; health answers are not, so
 //! that a busy daemon does not look dead.
@@ -6,7 +6,7 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cni::error::code;
 use cni::version::Version;
@@ -17,13 +17,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper::{Method, Request, Response, StatusCode};
 use hyper_util::rt::{TokioIo, TokioTimer};
-use multus_plugin::wire::{PLAN_PATH, REPORT_PATH};
+use multus_plugin::wire::{PLAN_PATH, PlanRequest, REPORT_PATH, Reason, Report};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
 use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
+use crate::metrics::http::PAGE_TYPE;
+use crate::metrics::scrape::Scrape;
 use crate::outbox::{Entry, Outbox};
 use crate::service::{Service, not_ready};
 use socket::Socket;
@@ -46,6 +48,7 @@ pub struct Server {
     outbox: Option<Arc<Outbox>>,
     ready: Arc<AtomicBool>,
     work: Semaphore,
+    scrape: Arc<Scrape>,
 }
 
 impl Server {
@@ -55,6 +58,7 @@ impl Server {
         service: Arc<Service>,
         outbox: Option<Arc<Outbox>>,
         ready: Arc<AtomicBool>,
+        scrape: Arc<Scrape>,
     ) -> Arc<Self> {
         let work = Semaphore::new(service.config.connection_limit);
         Arc::new(Self {
@@ -62,6 +66,7 @@ impl Server {
             outbox,
             ready,
             work,
+            scrape,
         })
     }
 
@@ -112,7 +117,19 @@ impl Server {
 
     async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
         let (parts, body) = request.into_parts();
-        match (parts.uri.path(), &parts.method) {
+        let response = self.route(parts.uri.path(), &parts.method, body).await;
+        let (handler, method) = labels(parts.uri.path(), &parts.method);
+        let status = response.status().as_u16();
+        self.scrape.metrics.request(handler, status, method);
+        response
+    }
+
+    async fn route(&self, path: &str, method: &Method, body: Incoming) -> Response<Full<Bytes>> {
+        match (path, method) {
+            ("/metrics", &Method::GET) => {
+                let page = self.scrape.page().await;
+                respond(StatusCode::OK, PAGE_TYPE, page.into_bytes())
+            }
             ("/healthz", &Method::GET | &Method::POST) => text(StatusCode::OK, "ok"),
             ("/readyz", &Method::GET | &Method::POST) if self.ready.load(Ordering::Relaxed) => {
                 text(StatusCode::OK, "ok")
@@ -131,17 +148,26 @@ impl Server {
             ),
             (PLAN_PATH | REPORT_PATH, _) => not_allowed("POST"),
             ("/healthz" | "/readyz", _) => not_allowed("GET, POST"),
+            ("/metrics", _) => not_allowed("GET"),
             _ => text(StatusCode::NOT_FOUND, "no such endpoint"),
         }
     }
 
     async fn plan(&self, body: Incoming) -> Response<Full<Bytes>> {
-        let request = match read(body).await {
+        let request: PlanRequest = match read(body).await {
             Ok(request) => request,
             Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
         };
-        let _turn = self.work.acquire().await;
-        match self.service.plan(&request).await {
+        let asked = Instant::now();
+        let turn = self.work.acquire().await;
+        let planned = self.service.plan(&request).await;
+        drop(turn);
+        let told = planned
+            .as_ref()
+            .map_err(|error| Reason::of_details(&error.details).unwrap_or(Reason::DaemonNotReady));
+        let metrics = &self.scrape.metrics;
+        metrics.planned(&request.container_id, told, asked, Instant::now());
+        match planned {
             Ok(plan) => json(&plan),
             Err(error) if error.code == code::TRY_AGAIN_LATER => {
                 refusal(StatusCode::SERVICE_UNAVAILABLE, &error)
@@ -151,7 +177,7 @@ impl Server {
     }
 
     async fn report(&self, body: Incoming) -> Response<Full<Bytes>> {
-        let report = match read(body).await {
+        let report: Report = match read(body).await {
             Ok(report) => report,
             Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
         };
@@ -159,6 +185,7 @@ impl Server {
             Ok(outcome) => outcome,
             Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
         };
+        self.scrape.metrics.reported(&report, Instant::now());
         if let Some(value) = outcome.status {
             let pod = report.pod.clone();
             let accepted = match &self.outbox {
@@ -174,6 +201,26 @@ impl Server {
         }
         json(&serde_json::json!({}))
     }
+}
+
+/// Labels of a request: paths and methods that are not ours have none of their own.
+fn labels(path: &str, method: &Method) -> (&'static str, &'static str) {
+    let handlers = [
+        PLAN_PATH,
+        REPORT_PATH,
+        "/healthz",
+        "/readyz",
+        "/metrics",
+        "/cni",
+        "/delegate",
+    ];
+    let handler = handlers.into_iter().find(|handler| *handler == path);
+    let method = match *method {
+        Method::GET => "get",
+        Method::POST => "post",
+        _ => "other",
+    };
+    (handler.unwrap_or("other"), method)
 }
 
 async fn accept(

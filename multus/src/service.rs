@@ -164,7 +164,7 @@ impl Service {
         self.events.push(
             Instant::now(),
             Occurrence {
-                pod: pod.clone(),
+                about: pod.clone().into(),
                 warning: true,
                 reason: reason.as_str(),
                 text: text.to_owned(),

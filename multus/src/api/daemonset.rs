@@ -9,6 +9,8 @@ use kube::runtime::watcher::Event;
 use kube::{Api, Client, Resource};
 use serde::{Deserialize, Serialize};
 
+use crate::metrics::Metrics;
+
 /// A DaemonSet; nothing of its spec is read.
 #[derive(Debug, Clone, Default, Serialize, Deserialize)]
 pub struct DaemonSet {
@@ -23,6 +25,7 @@ pub async fn follow_deletion(
     client: Client,
     namespace: &str,
     name: &str,
+    metrics: &Metrics,
     mut deleted: impl FnMut(),
 ) {
     let api: Api<DaemonSet> = Api::namespaced(client, namespace);
@@ -39,7 +42,7 @@ pub async fn follow_deletion(
         }
         _ => {}
     };
-    super::watch::follow(api, &selector, trim, store, seen).await;
+    super::watch::follow(api, &selector, trim, store, metrics, seen).await;
 }
 
 fn trim(set: &mut DaemonSet) {

@@ -1,9 +1,10 @@
-//! Events on pods: sent reliably, but never so many that the API server suffers.
+//! Events on pods and on this node: sent reliably, but never so many that the API server suffers.
 //!
 //! Producers put into a bounded queue and go on; one task sends. A failing pod is retried by the
 //! kubelet every few seconds, so the same text for the same pod is sent once per [`REPEAT`].
 
 use std::collections::{HashMap, VecDeque};
+use std::fmt;
 use std::sync::Mutex;
 use std::time::{Duration, Instant};
 
@@ -30,14 +31,44 @@ const ATTEMPTS: u32 = 8;
 /// The API server's limit for an event's message.
 const LONGEST: usize = 1024;
 
+/// Another program took our CNI configuration away or came before it (spec/ecosystem.md §3.2).
+pub const CONF_HIJACKED: &str = "CNIConfHijacked";
+
+/// What an event is about.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Subject {
+    /// A pod.
+    Pod(PodRef),
+    /// The node that this daemon runs on.
+    Node,
+    /// A certificate signing request.
+    Request(String),
+}
+
+impl From<PodRef> for Subject {
+    fn from(pod: PodRef) -> Self {
+        Self::Pod(pod)
+    }
+}
+
+impl fmt::Display for Subject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Pod(pod) => write!(f, "pod {pod}"),
+            Self::Node => f.write_str("this node"),
+            Self::Request(name) => write!(f, "certificate signing request {name}"),
+        }
+    }
+}
+
 /// An event to be sent.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Occurrence {
-    /// The pod it is about.
-    pub pod: PodRef,
+    /// What it is about.
+    pub about: Subject,
     /// Something a person has to act upon.
     pub warning: bool,
-    /// A word of the closed list, or `AddedInterface`.
+    /// A word of the closed list, `AddedInterface`, or [`CONF_HIJACKED`].
     pub reason: &'static str,
     /// One sentence: cause and what to do.
     pub text: String,
@@ -63,12 +94,11 @@ impl Events {
         let Ok(mut state) = self.state.lock() else {
             return;
         };
-        let pod = &occurrence.pod;
-        let key = (
-            format!("{pod}/{}", pod.uid.as_deref().unwrap_or_default()),
-            occurrence.reason,
-            occurrence.text.clone(),
-        );
+        let whose = match &occurrence.about {
+            Subject::Pod(pod) => format!("{pod}/{}", pod.uid.as_deref().unwrap_or_default()),
+            other => other.to_string(),
+        };
+        let key = (whose, occurrence.reason, occurrence.text.clone());
         state.sent.retain(|_, at| now.duration_since(*at) < REPEAT);
         if state.sent.insert(key, now).is_some() {
             return;
@@ -89,13 +119,22 @@ impl Events {
         self.state.lock().map_or(0, |state| state.queue.len())
     }
 
+    /// Number of events that were dropped or given up.
+    pub fn dropped(&self) -> u64 {
+        self.state.lock().map_or(0, |state| state.dropped)
+    }
+
     /// Sends what is queued, for ever. `node` is named as the source.
     pub async fn send(&self, client: &Client, node: &str) {
         loop {
             let next = self.state.lock().ok().and_then(|mut s| s.queue.pop_front());
             match next {
                 Some(occurrence) => {
-                    deliver(client, node, &occurrence).await;
+                    if !deliver(client, node, &occurrence).await
+                        && let Ok(mut state) = self.state.lock()
+                    {
+                        state.dropped += 1;
+                    }
                     tokio::time::sleep(PACE).await;
                 }
                 None => self.filled.notified().await,
@@ -112,34 +151,41 @@ impl Events {
             .unwrap_or_default();
         for occurrence in queued {
             if let Err(error) = create(client, node, &occurrence).await {
-                warn!(pod = %occurrence.pod, reason = occurrence.reason,
+                warn!(about = %occurrence.about, reason = occurrence.reason,
                     error = cni::error::chain(&error), "event not sent");
             }
         }
     }
 }
 
-async fn deliver(client: &Client, node: &str, occurrence: &Occurrence) {
+/// False if it was given up.
+async fn deliver(client: &Client, node: &str, occurrence: &Occurrence) -> bool {
     for attempt in 0..ATTEMPTS {
         match create(client, node, occurrence).await {
-            Ok(()) => return,
+            Ok(()) => return true,
             Err(error) => {
                 let status = code(&error);
-                debug!(pod = %occurrence.pod, attempt, error = cni::error::chain(&error), "send event");
+                debug!(about = %occurrence.about, attempt, error = cni::error::chain(&error), "send event");
                 // The namespace is being deleted, or the server does not like the object.
                 if matches!(status, 400 | 404 | 422) {
-                    return;
+                    return false;
                 }
             }
         }
         tokio::time::sleep(Duration::from_millis(500) * 2u32.pow(attempt)).await;
     }
-    warn!(pod = %occurrence.pod, reason = occurrence.reason, "event given up");
+    warn!(about = %occurrence.about, reason = occurrence.reason, "event given up");
+    false
 }
 
 async fn create(client: &Client, node: &str, occurrence: &Occurrence) -> Result<(), Error> {
-    let api: Api<Event> = Api::namespaced(client.clone(), &occurrence.pod.namespace);
-    let event = object(node, occurrence, Timestamp::now());
+    // For what is in no namespace the API server wants this one.
+    let namespace = match &occurrence.about {
+        Subject::Pod(pod) => &pod.namespace,
+        Subject::Node | Subject::Request(_) => "default",
+    };
+    let api: Api<Event> = Api::namespaced(client.clone(), namespace);
+    let event = object(node, namespace, occurrence, Timestamp::now());
     match api.create(&PostParams::default(), &event).await {
         // 409: an earlier attempt of this very event did arrive.
         Err(error) if code(&error) != 409 => Err(error),
@@ -147,8 +193,32 @@ async fn create(client: &Client, node: &str, occurrence: &Occurrence) -> Result<
     }
 }
 
-fn object(node: &str, occurrence: &Occurrence, now: Timestamp) -> Event {
-    let pod = &occurrence.pod;
+fn object(node: &str, namespace: &str, occurrence: &Occurrence, now: Timestamp) -> Event {
+    let involved_object = match &occurrence.about {
+        Subject::Pod(pod) => ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("Pod".into()),
+            namespace: Some(pod.namespace.clone()),
+            name: Some(pod.name.clone()),
+            uid: pod.uid.clone(),
+            ..ObjectReference::default()
+        },
+        // As the kubelet does it: the name stands for the UID, which is what "kubectl describe node" looks for.
+        Subject::Node => ObjectReference {
+            api_version: Some("v1".into()),
+            kind: Some("Node".into()),
+            name: Some(node.to_owned()),
+            uid: Some(node.to_owned()),
+            ..ObjectReference::default()
+        },
+        Subject::Request(name) => ObjectReference {
+            api_version: Some("certificates.k8s.io/v1".into()),
+            kind: Some("CertificateSigningRequest".into()),
+            name: Some(name.clone()),
+            ..ObjectReference::default()
+        },
+    };
+    let name = involved_object.name.clone().unwrap_or_default();
     let mut text = occurrence.text.clone();
     if text.len() > LONGEST {
         let end = text.floor_char_boundary(LONGEST - 4);
@@ -157,18 +227,11 @@ fn object(node: &str, occurrence: &Occurrence, now: Timestamp) -> Event {
     }
     Event {
         metadata: ObjectMeta {
-            name: Some(format!("{}.{:x}", pod.name, now.as_nanosecond())),
-            namespace: Some(pod.namespace.clone()),
+            name: Some(format!("{name}.{:x}", now.as_nanosecond())),
+            namespace: Some(namespace.to_owned()),
             ..ObjectMeta::default()
         },
-        involved_object: ObjectReference {
-            api_version: Some("v1".into()),
-            kind: Some("Pod".into()),
-            namespace: Some(pod.namespace.clone()),
-            name: Some(pod.name.clone()),
-            uid: pod.uid.clone(),
-            ..ObjectReference::default()
-        },
+        involved_object,
         reason: Some(occurrence.reason.into()),
         message: Some(text),
         type_: Some(
@@ -198,11 +261,11 @@ mod tests {
 
     fn occurrence(text: &str) -> Occurrence {
         Occurrence {
-            pod: PodRef {
+            about: Subject::Pod(PodRef {
                 namespace: "d".into(),
                 name: "p".into(),
                 uid: Some("u".into()),
-            },
+            }),
             warning: true,
             reason: "NetworkNotFound",
             text: text.into(),
@@ -235,8 +298,39 @@ mod tests {
 
     #[test]
     fn a_long_text_is_cut_at_a_character_boundary() {
-        let event = object("n", &occurrence(&"ä".repeat(600)), Timestamp::UNIX_EPOCH);
+        let event = object(
+            "n",
+            "d",
+            &occurrence(&"ä".repeat(600)),
+            Timestamp::UNIX_EPOCH,
+        );
         let message = event.message.unwrap();
         assert!(message.len() <= LONGEST && message.ends_with(" ..."));
+    }
+
+    #[test]
+    fn an_event_about_the_node_is_found_where_kubectl_looks_for_it() {
+        let told = Occurrence {
+            about: Subject::Node,
+            reason: CONF_HIJACKED,
+            ..occurrence("gone")
+        };
+        let event = object("n1", "default", &told, Timestamp::UNIX_EPOCH);
+        let involved = &event.involved_object;
+        assert_eq!(
+            (
+                involved.kind.as_deref(),
+                involved.name.as_deref(),
+                involved.uid.as_deref()
+            ),
+            (Some("Node"), Some("n1"), Some("n1"))
+        );
+        assert_eq!(
+            (
+                involved.namespace.as_deref(),
+                event.metadata.namespace.as_deref()
+            ),
+            (None, Some("default"))
+        );
     }
 }

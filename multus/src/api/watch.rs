@@ -2,6 +2,7 @@
 
 use std::fmt::Debug;
 use std::pin::pin;
+use std::time::Instant;
 
 use futures::StreamExt;
 use kube::runtime::WatchStreamExt;
@@ -10,6 +11,8 @@ use kube::runtime::watcher::{self, Event};
 use kube::{Api, Resource};
 use serde::de::DeserializeOwned;
 use tracing::{debug, info, warn};
+
+use crate::metrics::Metrics;
 
 /// Objects per page of the first list: bounds the memory that a list takes for a moment.
 const PAGE: u32 = 25;
@@ -22,6 +25,7 @@ pub async fn follow<K>(
     selector: &str,
     trim: fn(&mut K),
     mut store: Writer<K>,
+    metrics: &Metrics,
     mut seen: impl FnMut(&Event<K>),
 ) where
     K: Resource<DynamicType = ()> + Clone + DeserializeOwned + Debug + Send + Sync + 'static,
@@ -36,6 +40,7 @@ pub async fn follow<K>(
             .modify(trim)
             .default_backoff()
     );
+    metrics.watch(&kind, false, Instant::now());
     let mut broken = false;
     while let Some(event) = stream.next().await {
         match event {
@@ -44,10 +49,14 @@ pub async fn follow<K>(
                     info!(%kind, "the watch works again");
                     broken = false;
                 }
+                if !matches!(event, Event::Init | Event::InitApply(_)) {
+                    metrics.watch(&kind, true, Instant::now());
+                }
                 store.apply_watcher_event(&event);
                 seen(&event);
             }
             Err(error) => {
+                metrics.watch(&kind, false, Instant::now());
                 let error = cni::error::chain(&error);
                 if broken {
                     debug!(%kind, error, "watch");

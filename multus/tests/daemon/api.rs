@@ -33,6 +33,10 @@ pub(crate) struct State {
     pub(crate) down: bool,
     /// The token has expired: every new request is answered with 401, watches go on.
     pub(crate) expired: bool,
+    /// The only token that is taken; `None`: any.
+    pub(crate) token: Option<String>,
+    /// Requests with another one.
+    pub(crate) unauthorized: usize,
     /// Each answer takes so long.
     pub(crate) latency: Duration,
     /// The next so many patches are answered with a conflict.
@@ -222,7 +226,13 @@ impl Api {
         if self.state().down {
             return status(503, "ServiceUnavailable");
         }
-        if self.state().expired {
+        let bearer = parts.headers.get("authorization");
+        let bearer = bearer.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
+        let wrong = |token: &String| bearer != Some(token.as_str());
+        let refused = self.state().token.as_ref().is_some_and(wrong);
+        if refused || self.state().expired {
+            self.state().unauthorized += 1;
+            self.touch();
             return status(401, "Unauthorized");
         }
         let segments: Vec<&str> = path.split('/').filter(|s| !s.is_empty()).collect();

@@ -8,7 +8,7 @@ use super::node::{Daemon, MACVLAN, Node, until};
 const OURS: &str = "net.d/00-multus.conflist";
 
 /// A node with the plugin installed, and a DaemonSet in the API.
-async fn installed() -> Node {
+pub(crate) async fn installed() -> Node {
     let node = Node::new().await;
     node.write("plugin", "the plugin");
     host::file::create_dir(&node.path("bin"), 0o755).unwrap();

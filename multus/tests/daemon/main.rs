@@ -5,6 +5,10 @@ mod api;
 #[cfg(test)]
 mod attachments;
 #[cfg(test)]
+mod credentials;
+#[cfg(test)]
+mod displaced;
+#[cfg(test)]
 mod dra;
 #[cfg(test)]
 mod guard;
@@ -14,6 +18,8 @@ mod hostile;
 mod kubelet;
 #[cfg(test)]
 mod lifecycle;
+#[cfg(test)]
+mod metrics;
 #[cfg(test)]
 mod namespaces;
 #[cfg(test)]
