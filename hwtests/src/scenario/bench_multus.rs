@@ -73,7 +73,7 @@ async fn measure(arguments: &Arguments) -> Result<()> {
     for networks in NETWORKS {
         rows.extend(cost::of_case(&ground, &mut subjects, networks, arguments.rounds).await?);
     }
-    println!("{}", table::costs(&rows));
+    println!("{}", table::costs(&rows, cost::floor_kb()?));
     let used = memory(&subjects)?;
     ground.crowd(arguments.pods).await?;
     let crowded = memory(&subjects)?;

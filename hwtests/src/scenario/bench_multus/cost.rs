@@ -5,6 +5,7 @@ use std::{
     fs,
     os::unix::fs::MetadataExt,
     path::{Path, PathBuf},
+    process::Command,
     time::{Duration, Instant},
 };
 
@@ -36,6 +37,8 @@ pub(super) struct Row {
     /// Medians of the command's own processes, delegates included.
     pub(super) wall_ms: f64,
     pub(super) cpu_ms: f64,
+    /// The least that it took: on a busy machine the figure that others disturb the least.
+    pub(super) least_cpu_ms: f64,
     /// Mean CPU of the daemon and of what it ran.
     pub(super) daemon_ms: f64,
     /// Largest resident memory of the program, delegates that cost nothing.
@@ -92,6 +95,7 @@ pub(super) async fn of_case(
             networks,
             command,
             wall_ms: median(sample.wall),
+            least_cpu_ms: sample.cpu.iter().min().copied().map_or(0.0, millis),
             cpu_ms: median(sample.cpu),
             daemon_ms: millis(sample.daemon) / f64::from(u32::try_from(rounds).unwrap_or(1)),
             peak_kb: None,
@@ -151,14 +155,26 @@ async fn deep(
         answer
             .success()
             .with_context(|| format!("{command} of {}", subject.name))?;
-        let word = "Maximum resident set size (kbytes): ";
-        let line = answer
-            .stderr
-            .lines()
-            .find_map(|line| line.trim().strip_prefix(word));
-        row.peak_kb = line.and_then(|text| text.parse().ok());
+        row.peak_kb = peak(&answer.stderr);
     }
     pod.lose_netns()
+}
+
+/// What this kernel says of a static program that does nothing: the floor of every other figure.
+pub(super) fn floor_kb() -> Result<Option<u64>> {
+    let output = Command::new("busybox")
+        .args(["time", "-v", "busybox", "true"])
+        .output()
+        .context("run busybox")?;
+    Ok(peak(&String::from_utf8_lossy(&output.stderr)))
+}
+
+fn peak(timed: &str) -> Option<u64> {
+    let word = "Maximum resident set size (kbytes): ";
+    let line = timed
+        .lines()
+        .find_map(|line| line.trim().strip_prefix(word));
+    line.and_then(|text| text.parse().ok())
 }
 
 /// A command that is ready to run.
