@@ -10,7 +10,10 @@ use host::file;
 use super::intent::{Installation, Intent, Store};
 use super::{HostView, folder};
 use crate::journal::{Journal, JournalError, Shelf, go};
-use crate::wire::ANNOTATIONS_CAPABILITY;
+
+mod runtime_cache;
+
+use runtime_cache::RuntimeCache;
 
 /// What keeps multus on the node, or that it is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -72,18 +75,22 @@ pub fn leave(
     }
     let dir = view.here(&installed.conf_dir);
     let ours = dir.join(&installed.conf_file);
-    if ours.exists() {
-        let seen = folder::observe(&dir, "", &installed.conf_file)?;
-        if let Err(why) = seen.primary {
-            return Ok(Left::NoOtherConfiguration(why));
-        }
-        file::remove(&ours)?;
+    let primary = folder::observe(&dir, "", &installed.conf_file)?.primary;
+    let goes_on_by = match primary {
+        Err(why) if ours.exists() => return Ok(Left::NoOtherConfiguration(why)),
+        primary => primary.map_or_else(|_| String::new(), |primary| primary.network),
+    };
+    if file::remove(&ours)? {
         file::sync_dir(&dir)?;
     }
-    let kept = remove_programs(&installed, view, runtime_cache)?;
+    let cache = RuntimeCache::read(runtime_cache, &goes_on_by)?;
+    let kept = remove_programs(&installed, view, &cache)?;
+    let swept = cache.sweep();
     store.remove()?;
     // With no record left the state folder holds copies and locks only.
     file::remove_tree(store.cni_dir())?;
+    // Litter is told of, and no reason to stay.
+    swept?;
     Ok(Left::Gone { kept })
 }
 
@@ -106,49 +113,22 @@ fn recorded(journal: &Journal) -> Result<Vec<String>, JournalError> {
     Ok(all)
 }
 
-/// CRI-O deletes a sandbox by the configuration of its ADD, which names the plugin; containerd by the current one.
+/// Removes our programs but for those that the runtime will call.
 fn remove_programs(
     installed: &Installation,
     view: &HostView,
-    runtime_cache: &Path,
+    cache: &RuntimeCache,
 ) -> Result<Vec<PathBuf>, Error> {
-    let results = runtime_cache.join("results");
-    let mut needed = Vec::new();
-    for name in file::list(&results)? {
-        needed.extend(file::read_text(&results.join(name))?.and_then(needed_by_crio));
-    }
     let mut kept = Vec::new();
     for program in &installed.programs {
         let name = program.file_name().unwrap_or_default().to_string_lossy();
-        let word = format!("\"{name}\"");
-        if needed.iter().any(|text| text.contains(&word)) {
+        if cache.needs(&name) {
             kept.push(program.clone());
         } else {
             file::remove(&view.here(program))?;
         }
     }
     Ok(kept)
-}
-
-/// The text of a cached attachment with its configuration decoded; `None` if containerd made it, which alone hands over
-/// annotations.
-fn needed_by_crio(cached: String) -> Option<String> {
-    #[derive(Default, serde::Deserialize)]
-    #[serde(default, rename_all = "camelCase")]
-    struct Cached {
-        config: String,
-        capability_args: Option<serde_json::Map<String, serde_json::Value>>,
-    }
-    use base64::Engine as _;
-    let entry: Cached = serde_json::from_str(&cached).unwrap_or_default();
-    let capabilities = entry.capability_args.unwrap_or_default();
-    if capabilities.contains_key(ANNOTATIONS_CAPABILITY) {
-        return None;
-    }
-    let config = base64::engine::general_purpose::STANDARD
-        .decode(entry.config)
-        .unwrap_or_default();
-    Some(cached + &String::from_utf8_lossy(&config))
 }
 
 #[cfg(test)]

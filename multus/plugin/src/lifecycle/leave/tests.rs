@@ -134,17 +134,65 @@ fn i6_on_crio_a_program_that_its_cache_names_stays() {
     }
 }
 
+/// A cached attachment of containerd, made by a configuration whose plugin is `kind`.
+fn of_containerd(network: &str, kind: &str) -> String {
+    let config = format!(r#"{{"name":"{network}","plugins":[{{"type":"{kind}"}}]}}"#);
+    let encoded = base64::engine::general_purpose::STANDARD.encode(config);
+    format!(
+        r#"{{"kind":"cniCacheV1","networkName":"{network}","config":"{encoded}","capabilityArgs":{{"io.kubernetes.cri.pod-annotations":{{}}}}}}"#
+    )
+}
+
 #[test]
 fn i6_containerd_needs_no_program_for_the_sandboxes_in_its_cache() {
     let lab = Lab::new(Intent::Drain);
-    let config = r#"{"name":"n","plugins":[{"type":"multus"}]}"#;
-    let encoded = base64::engine::general_purpose::STANDARD.encode(config);
-    let cached = format!(
-        r#"{{"kind":"cniCacheV1","config":"{encoded}","capabilityArgs":{{"io.kubernetes.cri.pod-annotations":{{}}}}}}"#
+    lab.put(
+        "cache/results/multus-cni-network-c1-eth0",
+        &of_containerd("multus-cni-network", "multus"),
     );
-    lab.put("cache/results/multus-cni-network-c1-eth0", &cached);
     assert_eq!(lab.leave(), Left::Gone { kept: vec![] });
     assert!(!lab.has("bin/multus"));
+}
+
+#[test]
+fn row_64_cached_results_of_our_network_that_containerd_will_never_read_go_with_us() {
+    let lab = Lab::new(Intent::Drain);
+    for (name, text) in [
+        ("ours-c1-eth0", of_containerd("ours", "multus")),
+        ("ours-c2-eth0", of_containerd("ours", "multus-shim")),
+        ("cbr0-c3-eth0", of_containerd("cbr0", "flannel")),
+        ("other-c4-eth0", of_containerd("other", "bridge")),
+        ("torn-c5-eth0", "{".to_owned()),
+    ] {
+        lab.put(&format!("cache/results/{name}"), &text);
+    }
+    assert_eq!(lab.leave(), Left::Gone { kept: vec![] });
+    let stay = ["cbr0-c3-eth0", "other-c4-eth0", "torn-c5-eth0"];
+    assert_eq!(file::list(&lab.path("cache/results")).unwrap(), stay);
+}
+
+#[test]
+fn row_64_under_the_primarys_own_name_containerd_reads_the_cached_results_and_they_stay() {
+    let lab = Lab::new(Intent::Drain);
+    lab.put(
+        "cache/results/cbr0-c1-eth0",
+        &of_containerd("cbr0", "multus"),
+    );
+    assert_eq!(lab.leave(), Left::Gone { kept: vec![] });
+    assert!(lab.has("cache/results/cbr0-c1-eth0"));
+}
+
+#[test]
+fn row_64_a_departure_that_was_cut_short_is_finished_by_the_next_try() {
+    let lab = Lab::new(Intent::Drain);
+    file::remove(&lab.path("net.d/00-multus.conflist")).unwrap();
+    file::remove(&lab.path("net.d/10-flannel.conf")).unwrap();
+    lab.put(
+        "cache/results/ours-c1-eth0",
+        &of_containerd("ours", "multus"),
+    );
+    assert_eq!(lab.leave(), Left::Gone { kept: vec![] });
+    assert!(!lab.has("bin/multus") && !lab.has("cache/results/ours-c1-eth0"));
 }
 
 #[test]
