@@ -29,6 +29,8 @@ mod properties;
 mod rights;
 #[path = "deploy/schema.rs"]
 mod schema;
+#[path = "deploy/served.rs"]
+mod served;
 #[path = "deploy/tools.rs"]
 mod tools;
 #[path = "deploy/typed.rs"]
