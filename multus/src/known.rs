@@ -137,7 +137,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn devices_are_sorted_within_a_container_and_containers_keep_their_order() {
+    fn row_35_devices_are_sorted_within_a_container_and_containers_keep_their_order() {
         let mut allocation = Allocation::default();
         allocation.add_container("r", ["02.3", "02.1"].map(String::from));
         allocation.add_container("r", ["02.7", "02.0"].map(String::from));

@@ -28,14 +28,14 @@ use list::SharedList;
 
 /// Longest wait for a connection to the kubelet, on the same machine.
 const DIAL: Duration = Duration::from_millis(500);
-/// Pauses after the kubelet refused a call: its bucket refills a hundred times a second.
-const BACK_OFF: [Duration; 6] = [
+/// Pauses after the kubelet refused a call: its bucket refills a hundred times a second. Together less than the plugin
+/// waits, so that a kubelet that never gives in is named.
+const BACK_OFF: [Duration; 5] = [
     Duration::from_millis(20),
     Duration::from_millis(40),
     Duration::from_millis(80),
     Duration::from_millis(160),
     Duration::from_millis(320),
-    Duration::from_millis(640),
 ];
 /// Requests at once for which Get is cheaper than a shared List.
 const GETS_AT_ONCE: usize = 2;

@@ -209,7 +209,7 @@ mod tests {
     }
 
     #[test]
-    fn trimming_keeps_only_what_is_read() {
+    fn row_63_trimming_keeps_only_what_is_read() {
         let mut pod = pod(
             r#"{"metadata":{"name":"p","namespace":"d","uid":"u","labels":{"a":"b"},
                 "managedFields":[{"manager":"x"}],

@@ -238,6 +238,26 @@ async fn refused_calls_are_repeated() {
 }
 
 #[tokio::test]
+async fn a_kubelet_that_refuses_for_ever_is_named_before_the_plugins_patience_ends() {
+    let running = start(Fake {
+        refusals: AtomicUsize::new(usize::MAX),
+        ..Fake::default()
+    });
+    for others in [false, true] {
+        let Found::Unknown(cause) = running.kubelet.devices(&pod("p"), others).await else {
+            panic!("an answer");
+        };
+        assert!(
+            cause.contains("List") && cause.contains("ResourceExhausted"),
+            "{cause}"
+        );
+    }
+    let all: Duration = BACK_OFF.iter().sum();
+    // A plan has 900 ms.
+    assert!(all < Duration::from_millis(800), "{all:?}");
+}
+
+#[tokio::test]
 async fn other_pods_devices_and_free_ones_are_managed_too() {
     let running = start(Fake {
         pods: two_pods(),
@@ -281,7 +301,7 @@ async fn one_list_serves_all_who_asked_before_it_began() {
 }
 
 #[tokio::test]
-async fn two_hundred_at_once_get_through_a_rate_limit() {
+async fn row_34_two_hundred_at_once_get_through_a_rate_limit() {
     let running = start(Fake {
         pods: two_pods(),
         serves_get: true,
@@ -317,7 +337,7 @@ async fn a_dead_socket_is_an_error_and_no_socket_at_all_is_no_kubelet() {
 }
 
 #[tokio::test]
-async fn without_a_socket_the_checkpoint_is_read() {
+async fn row_34_without_a_socket_the_checkpoint_is_read() {
     let dir = tempfile::tempdir().unwrap();
     let checkpoint = dir.path().join("kubelet_internal_checkpoint");
     let text = r#"{"Data":{"PodDeviceEntries":[{"PodUID":"u","ContainerName":"a","ResourceName":"r","DeviceIDs":{"0":["02.1"]}}]}}"#;

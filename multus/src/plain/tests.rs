@@ -80,6 +80,13 @@ fn a_plain_pod_with_addresses_and_no_status_lacks_one() {
 }
 
 #[test]
+fn a_pod_of_a_system_namespace_gets_its_status_like_any_other() {
+    let mut pod = pod(&["10.1.0.5"], &json!({}));
+    pod.metadata.namespace = Some("kube-system".into());
+    assert!(lacks_status(&pod));
+}
+
+#[test]
 fn a_status_that_fits_the_addresses_is_left_alone_and_a_stale_one_is_not() {
     let with = |text: &str| json!({"k8s.v1.cni.cncf.io/network-status": text});
     let one = r#"[{"name":"cbr0","ips":["10.1.0.5"],"default":true,"dns":{}}]"#;

@@ -99,7 +99,70 @@ async fn a_static_pods_uid_need_not_be_that_of_the_api() {
 }
 
 #[tokio::test]
-async fn devices_come_from_the_kubelet() {
+async fn a_default_network_may_be_a_folder_and_a_missing_conf_dir_is_no_network() {
+    let node = Node::new().await;
+    node.write(
+        "net.d/05-first.conf",
+        r#"{"cniVersion":"1.0.0","name":"first","type":"bridge"}"#,
+    );
+    node.api.nad("d/on-disk", "", None);
+    node.write_config(&json!({"confDir": node.path("nowhere")}));
+    let daemon = node.start().await;
+    let mut request = node.request("p", Some(""));
+    request["config"] = node.conf(&json!({
+        "clusterNetwork": node.path("net.d"), "defaultNetworks": [node.path("net.d/10-cbr0.conflist")]
+    }));
+    let plan = daemon.plan(&request).await.ok();
+    assert_eq!(layout(&plan), ["first eth0", "cbr0 net1"]);
+    let request = node.request("p", Some("on-disk"));
+    let text = daemon.plan(&request).await.refused("NetworkNotFound");
+    assert!(
+        text.contains("d/on-disk") && text.contains("nowhere"),
+        "{text}"
+    );
+}
+
+#[tokio::test]
+async fn a_runtime_that_tells_no_uid_gets_the_plan_of_the_pod_that_is_there() {
+    let node = Node::new().await;
+    node.api.nad("d/a", MACVLAN, None);
+    node.api
+        .pod("p", &json!({"k8s.v1.cni.cncf.io/networks": "a"}));
+    let daemon = node.start().await;
+    let mut request = node.request("p", None);
+    request["pod"].as_object_mut().unwrap().remove("uid");
+    let plan = daemon.plan(&request).await.ok();
+    assert_eq!(layout(&plan), ["cbr0 eth0", "d/a net1"]);
+    assert_eq!(plan["pod"]["uid"], "uid-of-p");
+}
+
+#[tokio::test]
+async fn a_device_that_no_pool_knows_passes_and_is_told_by_an_event() {
+    let node = Node::new().await;
+    kubelet::start(&node.path("kubelet.sock"), &[("q", &["0000:3b:02.5"])]);
+    node.api.nad(
+        "d/own",
+        r#"{"type":"host-device","pciBusID":"0000:3b:02.1"}"#,
+        None,
+    );
+    let daemon = node.start().await;
+    let plan = daemon.plan(&node.request("p", Some("own"))).await.ok();
+    assert_eq!(layout(&plan), ["cbr0 eth0", "d/own net1"]);
+    node.api
+        .until("the event", |state| {
+            state.events.iter().any(|event| {
+                let text = event["message"].as_str().unwrap_or_default();
+                event["reason"] == "DeviceNotAllocated"
+                    && event["type"] == "Warning"
+                    && text.contains("d/own")
+                    && text.contains("0000:3b:02.1")
+            })
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn row_34_devices_come_from_the_kubelet() {
     let node = Node::new().await;
     kubelet::start(
         &node.path("kubelet.sock"),

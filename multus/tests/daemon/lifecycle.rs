@@ -116,7 +116,7 @@ async fn no_file_but_those_of_its_state_is_written() {
 }
 
 #[tokio::test]
-async fn only_pods_of_this_node_are_listed_and_watched() {
+async fn row_63_only_pods_of_this_node_are_listed_and_watched() {
     let node = Node::new().await;
     let daemon = node.start().await;
     daemon.plan(&node.request("p", None)).await;

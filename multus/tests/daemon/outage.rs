@@ -5,7 +5,7 @@ use serde_json::json;
 use super::node::{MACVLAN, Node, report, until};
 
 #[tokio::test]
-async fn attachments_go_on_from_the_copy_on_disk_even_after_a_restart() {
+async fn row_63_attachments_go_on_from_the_copy_on_disk_even_after_a_restart() {
     let node = Node::new().await;
     node.api.nad("d/a", MACVLAN, None);
     let daemon = node.start().await;

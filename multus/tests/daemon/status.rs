@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::node::{MACVLAN, Node, report, until};
 
 #[tokio::test]
-async fn a_report_becomes_network_status_and_events() {
+async fn row_27_a_report_becomes_network_status_and_events() {
     let node = Node::new().await;
     node.api.pod(
         "p",
@@ -45,7 +45,8 @@ async fn a_report_becomes_network_status_and_events() {
 }
 
 #[tokio::test]
-async fn a_device_and_gateways_that_were_set_are_told_and_an_unreadable_device_is_left_out() {
+async fn row_28_a_device_and_gateways_that_were_set_are_told_and_an_unreadable_device_is_left_out()
+{
     let node = Node::new().await;
     node.api.pod("p", &json!({}));
     let daemon = node.start().await;
@@ -102,6 +103,17 @@ async fn the_status_of_a_pod_is_never_written_to_its_successor() {
     })
     .await;
     assert_eq!(node.api.status("p"), None);
+}
+
+#[tokio::test]
+async fn a_report_without_a_uid_is_written_to_the_pod_of_that_name() {
+    let node = Node::new().await;
+    node.api.pod("p", &json!({}));
+    let daemon = node.start().await;
+    let mut without = report("p");
+    without["pod"].as_object_mut().unwrap().remove("uid");
+    daemon.report(&without).await.ok();
+    node.api.until_status("p").await;
 }
 
 #[tokio::test]

@@ -23,7 +23,7 @@ fn ids(world: &World) -> Vec<String> {
 }
 
 #[test]
-fn worked_example_c2_devices_follow_the_containers() {
+fn row_35_worked_example_c2_devices_follow_the_containers() {
     let world = world("r-net,r-net,r-net,r-net").devices(&[&["02.3", "02.1"], &["02.7", "02.0"]]);
     assert_eq!(ids(&world), ["02.1", "02.3", "02.0", "02.7"]);
 }
@@ -39,7 +39,7 @@ fn nothing_is_asked_of_the_kubelet_unless_a_network_has_a_resource() {
 }
 
 #[test]
-fn the_device_is_written_into_every_plugin_of_a_list() {
+fn row_33_the_device_is_written_into_every_plugin_of_a_list() {
     let plan = world("list").devices(&[&["02.1"]]).plan();
     let conf = config(&plan.attachments[1]);
     for index in 0..2 {
@@ -71,7 +71,22 @@ fn more_networks_than_devices_is_an_error_that_names_network_and_numbers() {
 }
 
 #[test]
-fn a_resource_that_no_container_requested_is_an_error_that_names_the_missing_request() {
+fn row_33_a_default_network_with_a_resource_gets_device_capabilities_and_device_info_too() {
+    let plan = world("")
+        .default_network("d/r-net")
+        .devices(&[&["02.1"]])
+        .plan();
+    let default = &plan.attachments[0];
+    assert!(default.default);
+    assert_eq!(config(default)["deviceID"], "02.1");
+    assert_eq!(config(default)["pciBusID"], "02.1");
+    assert_eq!(capability(default, "deviceID"), Some("02.1".into()));
+    let files = default.device_info.as_ref().unwrap();
+    assert!(files.source.is_some() && files.target.ends_with("cni/d-r-net-c1_eth0"));
+}
+
+#[test]
+fn row_33_a_resource_that_no_container_requested_is_an_error_that_names_the_missing_request() {
     let (reason, text) = world("r-net").devices(&[]).refused();
     assert_eq!(reason, Reason::PoolNotRequested);
     has_all(
@@ -95,7 +110,7 @@ fn a_node_without_a_kubelet_has_no_devices_and_a_silent_one_is_tried_again() {
 }
 
 #[test]
-fn a_device_of_another_pod_is_refused_however_it_is_named() {
+fn row_36_a_device_of_another_pod_is_refused_however_it_is_named() {
     let taken = "0000:3b:02.1";
     for (nad, annotation) in [
         (r#"{"type":"sriov","deviceID":"0000:3b:02.1"}"#, "x"),
@@ -213,7 +228,7 @@ fn a_device_that_no_pool_knows_passes_with_a_warning() {
 }
 
 #[test]
-fn a_requested_device_of_the_pod_is_a_capability_and_not_written_into_the_configuration() {
+fn row_36_a_requested_device_of_the_pod_is_a_capability_and_not_written_into_the_configuration() {
     let world = World::new()
         .nad("d/x", SRIOV)
         .networks(r#"[{"name":"x","deviceID":"0000:3b:02.1"}]"#)

@@ -129,7 +129,7 @@ fn multus_never_delegates_to_itself() {
 }
 
 #[test]
-fn the_cluster_network_is_a_nad_of_the_multus_namespace_first() {
+fn row_9_the_cluster_network_is_a_nad_of_the_multus_namespace_first() {
     let world = World::with_conf(r#""clusterNetwork":"flannel""#)
         .nad("kube-system/flannel", MACVLAN)
         .file("flannel", CBR0);
@@ -140,7 +140,7 @@ fn the_cluster_network_is_a_nad_of_the_multus_namespace_first() {
 }
 
 #[test]
-fn the_cluster_network_is_a_name_in_conf_dir_second_also_when_the_api_is_down() {
+fn row_7_the_cluster_network_is_a_name_in_conf_dir_second_also_when_the_api_is_down() {
     let mut world = World::with_conf(r#""clusterNetwork":"cbr0""#).file("cbr0", CBR0);
     assert_eq!(world.layout(), ["*cbr0 eth0"]);
     world.api_down = true;
@@ -148,7 +148,7 @@ fn the_cluster_network_is_a_name_in_conf_dir_second_also_when_the_api_is_down() 
 }
 
 #[test]
-fn a_cluster_network_that_is_nowhere_is_not_ready_and_tried_again() {
+fn row_7_a_cluster_network_that_is_nowhere_is_not_ready_and_tried_again() {
     let refusal = World::with_conf(r#""clusterNetwork":"cbr0""#)
         .try_plan()
         .unwrap_err();
@@ -176,7 +176,7 @@ fn the_default_network_as_the_plugin_found_it_on_the_host_counts() {
 }
 
 #[test]
-fn delegates_are_attached_in_their_order_and_default_networks_are_then_ignored() {
+fn row_6_delegates_are_attached_in_their_order_and_default_networks_are_then_ignored() {
     let world = World::with_conf(
         r#""delegates":[{"name":"a","type":"x"},{"name":"b","plugins":[{"type":"y"}]}],"defaultNetworks":["z"]"#,
     );
@@ -200,7 +200,7 @@ fn no_delegates_and_no_cluster_network_is_an_error_that_names_both() {
 }
 
 #[test]
-fn default_networks_come_between_the_cluster_network_and_the_annotation() {
+fn row_8_default_networks_come_between_the_cluster_network_and_the_annotation() {
     let conf = r#""clusterNetwork":"/etc/cni/net.d/10-cbr0.conflist","defaultNetworks":["extra","/x/y.conf"]"#;
     let world = World::with_conf(conf)
         .nad("kube-system/extra", MACVLAN)
@@ -212,13 +212,13 @@ fn default_networks_come_between_the_cluster_network_and_the_annotation() {
 }
 
 #[test]
-fn system_namespaces_get_no_default_networks() {
+fn row_8_system_namespaces_get_no_default_networks() {
     let conf = r#""clusterNetwork":"/etc/cni/net.d/10-cbr0.conflist","defaultNetworks":["extra"],"systemNamespaces":["d"]"#;
     assert_eq!(World::with_conf(conf).layout(), ["*cbr0 eth0"]);
 }
 
 #[test]
-fn the_default_network_annotation_replaces_the_default_network_in_both_modes() {
+fn row_18_the_default_network_annotation_replaces_the_default_network_in_both_modes() {
     for conf in [
         r#""clusterNetwork":"/nowhere/needed.conf""#,
         r#""delegates":[{"name":"a","type":"x"}]"#,
@@ -235,7 +235,7 @@ fn the_default_network_annotation_replaces_the_default_network_in_both_modes() {
 }
 
 #[test]
-fn a_default_network_annotation_names_exactly_one_network() {
+fn row_18_a_default_network_annotation_names_exactly_one_network() {
     for text in ["", "a,b", "[]"] {
         let (reason, message) = World::new().default_network(text).refused();
         assert_eq!(reason, Reason::AnnotationInvalid, "{text:?}");
@@ -254,7 +254,7 @@ const ISOLATED: &str =
     r#""clusterNetwork":"/etc/cni/net.d/10-cbr0.conflist","namespaceIsolation":true"#;
 
 #[test]
-fn isolation_allows_the_own_namespace_and_default_and_refuses_others_by_name() {
+fn row_10_isolation_allows_the_own_namespace_and_default_and_refuses_others_by_name() {
     let world = || {
         World::with_conf(ISOLATED)
             .nad("d/a", MACVLAN)
@@ -291,7 +291,7 @@ fn global_namespaces_replace_the_implicit_default() {
 }
 
 #[test]
-fn isolation_holds_for_the_default_network_annotation_too_but_for_the_multus_namespace() {
+fn row_10_isolation_holds_for_the_default_network_annotation_too_but_for_the_multus_namespace() {
     let world = || {
         World::with_conf(ISOLATED)
             .nad("kube-system/ok", MACVLAN)
@@ -306,6 +306,30 @@ fn isolation_holds_for_the_default_network_annotation_too_but_for_the_multus_nam
         world().networks("kube-system/ok").refused().0,
         Reason::AnnotationInvalid
     );
+}
+
+#[test]
+fn row_10_isolation_is_for_wishes_and_not_for_what_the_nodes_configuration_names() {
+    let keys = r#""clusterNetwork":"cluster","defaultNetworks":["extra"],"namespaceIsolation":true,"globalNamespaces":"none""#;
+    let world = World::with_conf(keys)
+        .nad("kube-system/cluster", MACVLAN)
+        .nad("kube-system/extra", MACVLAN);
+    assert_eq!(
+        world.layout(),
+        ["*kube-system/cluster eth0", "kube-system/extra net1"]
+    );
+    for annotation in [
+        "kube-system/extra",
+        r#"[{"name":"extra","namespace":"kube-system"}]"#,
+        "default/extra",
+    ] {
+        let world = World::with_conf(keys)
+            .nad("kube-system/cluster", MACVLAN)
+            .nad("kube-system/extra", MACVLAN)
+            .nad("default/extra", MACVLAN)
+            .networks(annotation);
+        assert_eq!(world.refused().0, Reason::AnnotationInvalid, "{annotation}");
+    }
 }
 
 #[test]

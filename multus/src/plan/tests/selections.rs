@@ -16,7 +16,7 @@ fn world(annotation: &str) -> World {
 }
 
 #[test]
-fn both_forms_of_the_annotation_mean_the_same() {
+fn row_16_both_forms_of_the_annotation_mean_the_same() {
     let comma = world("a@x1, d/b").layout();
     let json = world(r#"[{"name":"a","interface":"x1"},{"name":"b","namespace":"d"}]"#).layout();
     assert_eq!(comma, ["*cbr0 eth0", "d/a x1", "d/b net2"]);
@@ -24,18 +24,36 @@ fn both_forms_of_the_annotation_mean_the_same() {
 }
 
 #[test]
-fn an_interface_is_named_by_its_position_in_the_list() {
+fn row_21_an_interface_is_named_by_its_position_in_the_list() {
     let text = r#"[{"name":"a","interface":"macvlan1"},{"name":"b"}]"#;
     assert_eq!(
         world(text).layout(),
         ["*cbr0 eth0", "d/a macvlan1", "d/b net2"]
     );
-    let legacy = r#"[{"name":"a","interfaceRequest":"old0"}]"#;
-    assert_eq!(world(legacy).layout(), ["*cbr0 eth0", "d/a old0"]);
 }
 
 #[test]
-fn the_same_network_twice_is_two_attachments() {
+fn row_19_the_older_interface_key_names_the_interface_if_the_newer_does_not() {
+    let legacy = r#"[{"name":"a","interfaceRequest":"old0"},{"name":"b","interface":"new0","interfaceRequest":"old1"}]"#;
+    assert_eq!(
+        world(legacy).layout(),
+        ["*cbr0 eth0", "d/a old0", "d/b new0"]
+    );
+}
+
+#[test]
+fn row_17_an_ipam_claim_is_the_delegates_business_and_excludes_addresses() {
+    let claim = r#"[{"name":"a","ipam-claim-reference":"c"}]"#;
+    let plan = world(claim).plan();
+    assert!(plan.attachments[1].capabilities.is_empty() && plan.warnings.is_empty());
+    let both = r#"[{"name":"a","ipam-claim-reference":"c","ips":["10.1.1.2/24"]}]"#;
+    let (reason, text) = world(both).refused();
+    assert_eq!(reason, Reason::AnnotationInvalid);
+    has_all(&text, &["ipam-claim-reference", "ips", "d/p"]);
+}
+
+#[test]
+fn row_20_the_same_network_twice_is_two_attachments() {
     assert_eq!(
         world("a,a").layout(),
         ["*cbr0 eth0", "d/a net1", "d/a net2"]
@@ -43,7 +61,7 @@ fn the_same_network_twice_is_two_attachments() {
 }
 
 #[test]
-fn two_networks_on_one_interface_are_refused_before_anything_is_attached() {
+fn row_21_two_networks_on_one_interface_are_refused_before_anything_is_attached() {
     for (text, words) in [
         ("a@x,b@x", ["d/p", "networks", "\"x\""]),
         ("a@eth0", ["cbr0", "d/a", "eth0"]),
@@ -56,7 +74,7 @@ fn two_networks_on_one_interface_are_refused_before_anything_is_attached() {
 }
 
 #[test]
-fn bad_annotations_are_refused_with_the_annotations_name_and_the_pod() {
+fn row_15_bad_annotations_are_refused_with_the_annotations_name_and_the_pod() {
     for text in [
         "root@someIP/root@someOtherIP/root@thirdIP",
         "root@someIP/root@someOtherIP@garbagevalue",
@@ -80,20 +98,31 @@ fn bad_annotations_are_refused_with_the_annotations_name_and_the_pod() {
 }
 
 #[test]
-fn requests_become_capabilities_and_the_older_arguments() {
-    let plan = world(
-        r#"[{"name":"a","mac":"02:00:00:00:00:01","ips":["10.1.1.2/24","fd00::2/64"],
-            "infiniband-guid":"02:00:00:00:00:00:00:01",
-            "bandwidth":{"ingressRate":8,"ingressBurst":9},
-            "portMappings":[{"hostPort":80,"containerPort":8080,"protocol":"tcp"}]}]"#,
-    )
-    .plan();
+fn row_23_requests_become_capabilities_and_the_older_arguments() {
+    let plan =
+        world(r#"[{"name":"a","mac":"02:00:00:00:00:01","ips":["10.1.1.2/24","fd00::2/64"]}]"#)
+            .plan();
     let a = &plan.attachments[1];
     assert_eq!(capability(a, "mac"), Some(json!("02:00:00:00:00:01")));
     assert_eq!(
         capability(a, "ips"),
         Some(json!(["10.1.1.2/24", "fd00::2/64"]))
     );
+    let args: Vec<String> = a.cni_args.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(args, ["MAC=02:00:00:00:00:01", "IP=10.1.1.2/24,fd00::2/64"]);
+    assert!(plan.attachments[0].cni_args.is_empty() && plan.attachments[0].capabilities.is_empty());
+    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+}
+
+#[test]
+fn row_24_guid_limits_and_ports_become_capabilities() {
+    let plan = world(
+        r#"[{"name":"a","infiniband-guid":"02:00:00:00:00:00:00:01",
+            "bandwidth":{"ingressRate":8,"ingressBurst":9},
+            "portMappings":[{"hostPort":80,"containerPort":8080,"protocol":"tcp"}]}]"#,
+    )
+    .plan();
+    let a = &plan.attachments[1];
     assert_eq!(
         capability(a, "infinibandGUID"),
         Some(json!("02:00:00:00:00:00:00:01"))
@@ -103,10 +132,7 @@ fn requests_become_capabilities_and_the_older_arguments() {
         capability(a, "portMappings").unwrap()[0]["containerPort"],
         8080
     );
-    let args: Vec<String> = a.cni_args.iter().map(|(k, v)| format!("{k}={v}")).collect();
-    assert_eq!(args, ["MAC=02:00:00:00:00:01", "IP=10.1.1.2/24,fd00::2/64"]);
-    assert!(plan.attachments[0].cni_args.is_empty() && plan.attachments[0].capabilities.is_empty());
-    assert!(plan.warnings.is_empty(), "{:?}", plan.warnings);
+    assert!(a.cni_args.is_empty() && plan.warnings.is_empty());
 }
 
 #[test]
@@ -145,7 +171,7 @@ fn the_default_networks_own_selection_wins_over_the_runtime() {
 }
 
 #[test]
-fn cni_args_are_merged_into_every_plugin() {
+fn row_25_cni_args_are_merged_into_every_plugin() {
     let list = r#"{"cniVersion":"1.0.0","plugins":[{"type":"x","args":{"cni":{"old":1,"k":"old"}}},{"type":"y"}]}"#;
     let plan = World::new()
         .nad("d/l", list)
@@ -163,7 +189,7 @@ fn cni_args_are_merged_into_every_plugin() {
 }
 
 #[test]
-fn cni_args_that_cannot_be_merged_are_an_error_and_no_crash() {
+fn row_25_cni_args_that_cannot_be_merged_are_an_error_and_no_crash() {
     let (reason, text) = World::new()
         .nad("d/l", r#"{"type":"x","args":7}"#)
         .networks(r#"[{"name":"l","cni-args":{"k":1}}]"#)
@@ -193,7 +219,7 @@ fn without_default_route_everything_stays() {
 }
 
 #[test]
-fn a_v4_gateway_takes_the_others_v4_route_and_no_v6_route() {
+fn row_26_a_v4_gateway_takes_the_others_v4_route_and_no_v6_route() {
     let text = r#"[{"name":"a","default-route":["10.9.0.1"]},{"name":"b"}]"#;
     assert_eq!(
         routes(&world(text)),
@@ -202,13 +228,13 @@ fn a_v4_gateway_takes_the_others_v4_route_and_no_v6_route() {
 }
 
 #[test]
-fn a_dual_stack_gateway_takes_both() {
+fn row_26_a_dual_stack_gateway_takes_both() {
     let text = r#"[{"name":"a","default-route":["10.9.0.1","fd00::1"]}]"#;
     assert_eq!(routes(&world(text)), [(0, false, false), (2, false, false)]);
 }
 
 #[test]
-fn an_empty_list_keeps_the_networks_own_route_and_takes_the_others_of_that_family() {
+fn row_26_an_empty_list_keeps_the_networks_own_route_and_takes_the_others_of_that_family() {
     let of = |ipam: &str| {
         World::new()
             .nad("d/r", &format!(r#"{{"type":"macvlan","ipam":{ipam}}}"#))
@@ -225,7 +251,7 @@ fn an_empty_list_keeps_the_networks_own_route_and_takes_the_others_of_that_famil
 }
 
 #[test]
-fn two_networks_with_a_default_route_are_refused_by_name() {
+fn row_26_two_networks_with_a_default_route_are_refused_by_name() {
     let text =
         r#"[{"name":"a","default-route":["10.9.0.1"]},{"name":"b","default-route":["fd00::1"]}]"#;
     let (reason, message) = world(text).refused();
@@ -240,7 +266,7 @@ fn two_networks_with_a_default_route_are_refused_by_name() {
 }
 
 #[test]
-fn worked_example_c3() {
+fn row_37_worked_example_c3() {
     let mut world = World::new()
         .nad_with(
             "d/sriov-a",
