@@ -17,6 +17,8 @@ pub const ALL: &[Scenario] = &[
     ("fallback to ipvlan", |rig| {
         software(rig, "ipvlan", "ens6", "l2")
     }),
+    ("fallback modes", modes),
+    ("fallback chained", chained),
     ("fallback, pod gone", pod_gone),
     ("fallback refused", refused),
 ];
@@ -87,6 +89,56 @@ fn no_links(pod: &Sandbox) -> Result<()> {
         pod.id
     );
     Ok(())
+}
+
+/// Every mode of both plugins.
+fn modes(rig: &Rig<'_>) -> Result<String> {
+    let rows = [
+        ("macvlan", "ens5", "private"),
+        ("macvlan", "ens5", "vepa"),
+        ("macvlan", "ens5", "passthru"),
+        ("ipvlan", "ens6", "l3"),
+        ("ipvlan", "ens6", "l3s"),
+    ];
+    for (kind, master, mode) in rows {
+        let pod = Sandbox::create(&format!("{kind}-{mode}"))?;
+        let mut asked = config(kind, master, mode, 0);
+        let result = rig.sriov.call("ADD", &pod, NET1, &asked)?.success()?;
+        let link = pod.ip_json(&format!("-details link show dev {NET1}"))?[0].clone();
+        let told = &link["linkinfo"];
+        ensure!(
+            told["info_kind"] == kind && told["info_data"]["mode"] == mode,
+            "{mode}: {link}"
+        );
+        asked["prevResult"] = result;
+        rig.sriov.call("CHECK", &pod, NET1, &asked)?.success()?;
+        rig.sriov.call("DEL", &pod, NET1, &asked)?.success()?;
+        no_links(&pod)?;
+    }
+    let told = rows.map(|(kind, _, mode)| format!("{kind} {mode}"));
+    Ok(told.join(", "))
+}
+
+/// Without IPAM, ipvlan takes the addresses that the plugin before it got.
+fn chained(rig: &Rig<'_>) -> Result<String> {
+    let pod = Sandbox::create("chained")?;
+    let mut asked = config("ipvlan", "ens6", "l2", 0);
+    asked.as_object_mut().map(|keys| keys.remove("ipam"));
+    asked["prevResult"] = json!({
+        "cniVersion": "1.0.0",
+        "interfaces": [{"name": NET1, "sandbox": pod.netns}],
+        "ips": [{"interface": 0, "address": "10.93.0.5/24"}],
+    });
+    let result = rig.sriov.call("ADD", &pod, NET1, &asked)?.success()?;
+    let addresses = pod.ip_json(&format!("-4 address show dev {NET1}"))?;
+    ensure!(
+        addresses[0]["addr_info"][0]["local"] == "10.93.0.5"
+            && result["ips"][0]["address"] == "10.93.0.5/24",
+        "{result}, {addresses}"
+    );
+    rig.sriov.call("DEL", &pod, NET1, &asked)?.success()?;
+    no_links(&pod)?;
+    Ok("10.93.0.5 of prevResult is on the ipvlan and in the result".to_owned())
 }
 
 fn pod_gone(rig: &Rig<'_>) -> Result<String> {
