@@ -33,7 +33,8 @@ fn cases() -> [Case; 5] {
             wish: json!([{"name": "macvlan-args", "ips": ["10.1.1.22/24"]}]),
             four: &[PRIMARY],
             six: &[],
-            told: &[&["10.244.0.1"], &[]],
+            // The route of the default network names no gateway, and so does its status.
+            told: &[&[], &[]],
         },
         Case {
             pod: "route-dual",
