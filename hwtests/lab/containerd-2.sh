@@ -18,7 +18,8 @@ cp -L "$tree"/usr/bin/{containerd,containerd-shim-runc-v2,ctr} "$tree/usr/sbin/r
 rm -rf "$tree"
 # The guest's own C library must do for them.
 for program in containerd runc; do
-  chroot "$dir/root" "/opt/containerd-2.new/bin/$program" --version | head -1
+  version=$(chroot "$dir/root" "/opt/containerd-2.new/bin/$program" --version)
+  step "${version%%$'\n'*}"
 done
 mv "$target.new" "$target"
 step "ready: $(du -sh "$target" | cut -f1) in the guest's tree"

@@ -29,6 +29,9 @@ use crate::{
 /// The design's budget for multus-daemon under 200 ADDs at once, in kB.
 const MEMORY_KB: u64 = 32 << 10;
 
+const ADDS: &str = "storm: ADDs";
+const DELS: &str = "storm: DELs";
+
 /// Arguments of `hwtests storm`.
 #[derive(Debug, Clone, Args)]
 pub struct Arguments {
@@ -139,13 +142,13 @@ async fn steps(arguments: &Arguments, folder: &Path, report: &mut Reporter) -> R
             String::new()
         };
         let held = report
-            .step(&format!("storm: ADDs{suffix}"), adds(&ground, daemon.pid()))
+            .step(&format!("{ADDS}{suffix}"), adds(&ground, daemon.pid()))
             .await?;
         if held.is_none() {
             return Ok(());
         }
         let held = report
-            .step(&format!("storm: DELs{suffix}"), dels(&ground))
+            .step(&format!("{DELS}{suffix}"), dels(&ground))
             .await?;
         if held.is_none() {
             return Ok(());

@@ -34,6 +34,28 @@ impl Pod {
         Ok(names)
     }
 
+    /// Calls until the answer is another one than to try again, and returns what those answers said.
+    fn until_answered(&self, command: &str) -> Result<(Answer, Vec<String>)> {
+        let call = |command| {
+            self.plugin
+                .call(command, &self.sandbox, "eth0", &self.config)
+        };
+        let mut again = Vec::new();
+        loop {
+            let answer = call(command)?;
+            if command != "ADD" || answer.status.success() || again.len() + 1 == TRIES {
+                return Ok((answer, again));
+            }
+            let refusal = answer.refusal()?;
+            // The kubelet's limit is for the daemon to deal with.
+            if refusal.code != TRY_AGAIN || refusal.text.contains("PodResources") {
+                return Ok((answer, again));
+            }
+            again.push(refusal.text);
+            call("DEL")?.success()?;
+        }
+    }
+
     /// A fresh namespace for the next round; the used one must hold no link of ours.
     pub(super) fn renew(&self) -> Result<()> {
         let links = self.links()?;
@@ -43,11 +65,19 @@ impl Pod {
     }
 }
 
+/// What the design has an ADD answer that has waited its second in vain, as on a machine where 200 others compute: the
+/// kubelet deletes the sandbox and tries again.
+const TRY_AGAIN: u64 = 11;
+/// More often than this is no success.
+const TRIES: usize = 5;
+
 /// What became of calls that were begun together.
 #[derive(Debug)]
 pub(super) struct Calls {
     command: &'static str,
     answers: Vec<(String, Answer)>,
+    /// Calls that were told to try again, and why the first of them was.
+    again: Vec<String>,
     /// Sorted.
     times: Vec<Duration>,
     all: Duration,
@@ -101,7 +131,11 @@ impl fmt::Display for Calls {
             self.all.as_millis(),
             at(50),
             at(100)
-        )
+        )?;
+        match self.again.first() {
+            None => f.write_str("; each at the first try"),
+            Some(why) => write!(f, "; {} told to try again: {why}", self.again.len()),
+        }
     }
 }
 
@@ -115,10 +149,8 @@ fn together(command: &'static str, pods: &[Pod]) -> Result<Calls> {
                 scope.spawn(move || {
                     barrier.wait();
                     let began = Instant::now();
-                    let answer = pod
-                        .plugin
-                        .call(command, &pod.sandbox, "eth0", &pod.config)?;
-                    Ok::<_, anyhow::Error>((pod.name.clone(), answer, began.elapsed()))
+                    let (answer, again) = pod.until_answered(command)?;
+                    Ok::<_, anyhow::Error>((pod.name.clone(), answer, again, began.elapsed()))
                 })
             })
             .collect();
@@ -137,12 +169,14 @@ fn together(command: &'static str, pods: &[Pod]) -> Result<Calls> {
     let mut calls = Calls {
         command,
         answers: Vec::new(),
+        again: Vec::new(),
         times: Vec::new(),
         all,
     };
     for one in ended {
-        let (name, answer, took) = one?;
+        let (name, answer, again, took) = one?;
         calls.answers.push((name, answer));
+        calls.again.extend(again);
         calls.times.push(took);
     }
     calls.times.sort_unstable();

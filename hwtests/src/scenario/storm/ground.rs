@@ -209,8 +209,10 @@ impl Ground {
         found.retain(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
             let lease = path.starts_with(self.dir.join("leases"));
-            !path.starts_with(self.dir.join("state/nads"))
-                && (name.parse::<IpAddr>().is_ok() || (!lease && !name.ends_with("lock")))
+            let of_the_node = ["state/nads", "state/lock"]
+                .iter()
+                .any(|folder| path.starts_with(self.dir.join(folder)));
+            !of_the_node && (name.parse::<IpAddr>().is_ok() || (!lease && !name.ends_with("lock")))
         });
         Ok(found
             .into_iter()
