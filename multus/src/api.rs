@@ -118,6 +118,14 @@ async fn of_kubeconfig(path: &Path, pair: Option<Pair>) -> Result<Config, Connec
         .map_err(fail)
 }
 
+/// What went wrong, said once: the server's own words, or the chain of causes.
+pub fn words(error: &kube::Error) -> String {
+    match error {
+        kube::Error::Api(status) if !status.message.is_empty() => status.message.clone(),
+        other => cni::error::chain(other),
+    }
+}
+
 /// HTTP status of an answer that is an API error; 0 when there was no answer.
 pub fn code(error: &kube::Error) -> u16 {
     match error {

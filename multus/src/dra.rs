@@ -7,6 +7,7 @@ use std::collections::BTreeSet;
 use futures::future::{join_all, try_join_all};
 use kube::Client;
 
+use crate::api;
 use crate::api::claim::{self, ClaimDevice, ResourceSlice};
 use crate::api::pod::{Pod, RequestMapping};
 use crate::known::Found;
@@ -78,8 +79,8 @@ async fn try_look_up(client: &Client, pod: &Pod, node: &str, all: bool) -> Resul
     let namespace = pod.metadata.namespace.as_deref().unwrap_or_default();
     let found = join_all(named(pod)?.into_iter().map(async |named| {
         let found = claim::find(client, namespace, &named.name).await;
-        let claim = found
-            .map_err(|error| format!("claim {}: {}", named.name, cni::error::chain(&error)))?;
+        let claim =
+            found.map_err(|error| format!("claim {}: {}", named.name, api::words(&error)))?;
         let status = claim
             .ok_or(format!("claim {} does not exist", named.name))?
             .status;
@@ -108,7 +109,7 @@ async fn try_look_up(client: &Client, pod: &Pod, node: &str, all: bool) -> Resul
         .map(|driver| claim::slices(client, node, driver));
     let slices = try_join_all(lists)
         .await
-        .map_err(|error| format!("resource slices: {}", cni::error::chain(&error)))?;
+        .map_err(|error| format!("resource slices: {}", api::words(&error)))?;
     Ok(Claims {
         given,
         published: slices.into_iter().flatten().flat_map(published).collect(),

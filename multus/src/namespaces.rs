@@ -13,6 +13,7 @@ use kube::{Api, Client};
 use serde::{Deserialize, Serialize};
 use tracing::{debug, warn};
 
+use crate::api;
 use crate::known::Found;
 use crate::sources::API_WAIT;
 
@@ -89,16 +90,16 @@ async fn live(client: Option<&Client>, name: &str) -> Result<Option<NamespaceFac
     let Some(client) = client else {
         return Err("no API server is configured".into());
     };
-    let api: Api<Namespace> = Api::all(client.clone());
-    let found = match tokio::time::timeout(API_WAIT, api.get_metadata_opt(name)).await {
+    let namespaces: Api<Namespace> = Api::all(client.clone());
+    let found = match tokio::time::timeout(API_WAIT, namespaces.get_metadata_opt(name)).await {
         Ok(Ok(found)) => found,
-        Ok(Err(error)) if crate::api::code(&error) == 403 => {
+        Ok(Err(error)) if api::code(&error) == 403 => {
             return Err(format!(
                 "{}; grant get on namespaces, or take the namespace out of namespaceDefaults",
-                cni::error::chain(&error)
+                api::words(&error)
             ));
         }
-        Ok(Err(error)) => return Err(cni::error::chain(&error)),
+        Ok(Err(error)) => return Err(api::words(&error)),
         Err(_) => {
             return Err(format!(
                 "the API server did not answer in {} ms",

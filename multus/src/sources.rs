@@ -13,6 +13,7 @@ use kube::{Api, Client};
 use multus_plugin::wire::{PlanRequest, PodRef};
 use tracing::debug;
 
+use crate::api;
 use crate::api::nad::NetworkAttachmentDefinition;
 use crate::api::pod::{self, Pod};
 use crate::dra::{self, Claims};
@@ -68,13 +69,14 @@ pub enum PodUnknown {
         pod: PodRef,
     },
     /// The API server did not say.
-    #[error("pod {pod}: ask the API server for its annotations, the pod will be tried again")]
+    #[error(
+        "pod {pod}: ask the API server for its annotations, the pod will be tried again: {cause}"
+    )]
     Api {
         /// The pod.
         pod: PodRef,
         /// Its answer.
-        #[source]
-        source: Box<kube::Error>,
+        cause: String,
     },
     /// The API server was too slow.
     #[error("pod {pod}: the API server did not answer in {ms} ms, the pod will be tried again", ms = API_WAIT.as_millis())]
@@ -150,9 +152,9 @@ impl Sources {
                 Err(PodUnknown::NotShown { pod: pod.clone() })
             }
             Ok(Ok(None)) => Err(PodUnknown::Gone { pod: pod.clone() }),
-            Ok(Err(source)) => Err(PodUnknown::Api {
+            Ok(Err(error)) => Err(PodUnknown::Api {
                 pod: pod.clone(),
-                source: Box::new(source),
+                cause: api::words(&error),
             }),
             Err(_) => Err(PodUnknown::Slow { pod: pod.clone() }),
         }
@@ -267,7 +269,7 @@ impl Sources {
         let api: Api<NetworkAttachmentDefinition> = Api::namespaced(client.clone(), &key.namespace);
         match tokio::time::timeout(API_WAIT, api.get_opt(&key.name)).await {
             Ok(Ok(found)) => Ok(found.map(|nad| nad.facts().1)),
-            Ok(Err(error)) => Err(cni::error::chain(&error)),
+            Ok(Err(error)) => Err(api::words(&error)),
             Err(_) => Err(format!(
                 "the API server did not answer in {} ms",
                 API_WAIT.as_millis()

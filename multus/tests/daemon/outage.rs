@@ -32,7 +32,8 @@ async fn a_pod_whose_annotations_nobody_knows_is_refused_and_tried_again() {
     let daemon = node.start().await;
     let answer = daemon.plan(&node.request("p", None)).await;
     assert_eq!(answer.code, 503);
-    answer.refused("DaemonNotReady");
+    let text = answer.refused("DaemonNotReady");
+    assert_eq!(text.matches("ServiceUnavailable").count(), 1, "{text}");
     assert_eq!(answer.json()["code"], 11);
 }
 
