@@ -85,6 +85,8 @@ impl Location {
                 Config::incluster().map_err(|source| ConnectError::InCluster(Box::new(source)))?
             }
         };
+        // Whoever asks tries again, with pauses that grow; dozens of repetitions at once help no server that is overloaded.
+        config.default_retry = false;
         // Without a CA the client loads the system's trust store, and fails where there is none, as in an image
         // from scratch. Where nothing is to be verified it must not need one.
         if config.root_cert.is_none()
@@ -94,6 +96,15 @@ impl Location {
         }
         Client::try_from(config).map_err(|source| ConnectError::Client(Box::new(source)))
     }
+}
+
+/// The token in a kubeconfig, of whichever user has one.
+pub fn token(path: &Path) -> Option<String> {
+    let users = Kubeconfig::read_from(path).ok()?.auth_infos;
+    users.into_iter().find_map(|user| {
+        let user = serde_json::to_value(user.auth_info?).ok()?;
+        Some(user.get("token")?.as_str()?.to_owned())
+    })
 }
 
 /// With `pair`, it takes the place of all credentials.

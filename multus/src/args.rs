@@ -82,6 +82,12 @@ pub enum Command {
     /// passed over with a warning; of one that comes twice the last counts.
     #[command(args_override_self = true)]
     Install(Box<InstallOptions>),
+    /// As install, and then stays on a node without a serving daemon: keeps kubeconfig and CNI configuration true.
+    #[command(args_override_self = true)]
+    Thin(Box<InstallOptions>),
+    /// Approves what nodes ask for with perNodeCertificate, and denies what others ask for under their names: one for
+    /// the whole cluster.
+    ApproveCertificates,
     /// Asks the daemon that serves at the socket how it is; fails if it is not well.
     Probe {
         /// Whether it lives, or whether it does its job.
@@ -107,7 +113,8 @@ pub enum OneShot {
 /// not keep multus from the node.
 pub fn without_unknown(words: Vec<OsString>) -> (Vec<OsString>, Vec<String>) {
     let cli = Cli::command();
-    let is_install = words.iter().skip(1).any(|word| word == "install");
+    let is_install = |word: &OsString| word == "install" || word == "thin";
+    let is_install = words.iter().skip(1).any(is_install);
     let Some(install) = cli.find_subcommand("install").filter(|_| is_install) else {
         return (words, Vec::new());
     };
@@ -157,8 +164,8 @@ mod tests {
     #[test]
     fn row_57_options_of_other_entry_points_are_passed_over_and_known_ones_kept() {
         let (kept, unknown) = cleaned(
-            "multus-daemon install --multus-conf-file=auto --rename-conf-file --cni-version=0.3.1 \
-             --multus-cni-conf-dir /host/etc/cni/multus/net.d --config=/c --namespace-isolation",
+            "multus-daemon install --multus-conf-file=auto --some-later-switch --cni-version=0.3.1 \
+             --some-later-dir /host/etc/cni/x --config=/c --namespace-isolation",
         );
         assert_eq!(
             kept.join(" "),
@@ -166,11 +173,7 @@ mod tests {
         );
         assert_eq!(
             unknown,
-            [
-                "--rename-conf-file",
-                "--multus-cni-conf-dir",
-                "/host/etc/cni/multus/net.d"
-            ]
+            ["--some-later-switch", "--some-later-dir", "/host/etc/cni/x"]
         );
         Cli::try_parse_from(kept).unwrap();
     }

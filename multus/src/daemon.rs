@@ -28,7 +28,7 @@ use crate::api::{Location, daemonset, nad, pod};
 use crate::args::Options;
 use crate::certificate::{self, Keeper};
 use crate::config::Config;
-use crate::guard::{Guard, Watcher};
+use crate::guard::{self, Guard, Watcher};
 use crate::known::Nad;
 use crate::kubelet::Kubelet;
 use crate::metrics::scrape::Scrape;
@@ -111,12 +111,8 @@ async fn serve(
     if let Some(rotating) = &rotating {
         keep_certificate(&config, &node, rotating, &metrics);
     }
-    let watching = Arc::clone(&guard);
-    let mut watcher = Watcher::new(Arc::clone(&events), Arc::clone(&metrics));
-    std::thread::Builder::new()
-        .name("guard".to_owned())
-        .spawn(move || watching.watch(&mut watcher))
-        .context("start the guard of the CNI configuration")?;
+    let watcher = Watcher::new(Arc::clone(&events), Arc::clone(&metrics));
+    guard::start(&guard, watcher).context("start the guard of the CNI configuration")?;
     let nad_files = NadFiles::new(state.join("nads"));
     let (pods, pod_writer) = reflector::store();
     let (nads, nad_writer) = reflector::store();
@@ -136,6 +132,7 @@ async fn serve(
         events: Arc::clone(&events),
     });
     let mut outbox = None;
+    let was_installed = guard.is_installed();
     if let Some(client) = client {
         drain_with(options.daemonset.as_deref(), &client, &guard, &metrics);
         let queue = Outbox::new(state.join("reports"), client.clone(), Arc::clone(&metrics));
@@ -184,11 +181,14 @@ async fn serve(
         .await;
     // Nothing is removed unless the node drains.
     guard.leave();
+    if was_installed {
+        guard.remove_copies();
+    }
     Ok(())
 }
 
 /// Drains when the DaemonSet `NAMESPACE/NAME` is deleted.
-fn drain_with(
+pub(crate) fn drain_with(
     daemonset: Option<&str>,
     client: &Client,
     guard: &Arc<Guard>,

@@ -1,8 +1,10 @@
 //! Watches the node's CNI configuration and keeps ours true, for as long as the intent is to serve; drains when our
 //! DaemonSet is deleted.
 
+use std::io;
 use std::os::fd::AsFd;
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use multus_plugin::lifecycle::HostView;
@@ -56,9 +58,19 @@ pub struct Guard {
     pub runtime_cache: PathBuf,
 }
 
+/// Watches in a thread of its own, because files block, for as long as the process lives.
+///
+/// # Errors
+/// When there can be no thread.
+pub fn start(guard: &Arc<Guard>, mut watcher: Watcher) -> io::Result<()> {
+    let guard = Arc::clone(guard);
+    let thread = std::thread::Builder::new().name("guard".to_owned());
+    thread.spawn(move || guard.watch(&mut watcher)).map(drop)
+}
+
 impl Guard {
-    /// Heals now and after every change, for as long as the process lives. A thread of its own: files block.
-    pub fn watch(&self, watcher: &mut Watcher) {
+    /// Heals now and after every change.
+    fn watch(&self, watcher: &mut Watcher) {
         let mut folder = self.inotify();
         loop {
             let pause = watcher.look(self, Instant::now());
@@ -126,8 +138,7 @@ impl Guard {
         }
     }
 
-    /// Leaves if the node drains and no sandbox has a record. For the end of the process, too: until then it may have
-    /// written copies of NADs.
+    /// Leaves if the node drains and no sandbox has a record.
     pub fn leave(&self) {
         let store = Store::new(&self.cni_dir);
         let view = HostView::of(&self.conf_dir);
@@ -141,6 +152,24 @@ impl Guard {
             }
             Ok(Left::NotAsked | Left::Busy) => {}
             Err(error) => warn!(error = cni::error::chain(&error), "leave"),
+        }
+    }
+
+    /// Whether multus was installed here, and has not left.
+    pub fn is_installed(&self) -> bool {
+        let installed = Store::new(&self.cni_dir).read();
+        installed.is_ok_and(|found| found.is_some())
+    }
+
+    /// For the end of a process while which multus left: until then it may have written copies of NADs.
+    pub fn remove_copies(&self) {
+        let store = Store::new(&self.cni_dir);
+        let Ok(_lock) = store.lock(LOCK) else { return };
+        // Somebody may have installed it again.
+        if matches!(store.read(), Ok(None))
+            && let Err(error) = file::remove_tree(&self.cni_dir)
+        {
+            warn!(error = cni::error::chain(&error), "remove the last copies");
         }
     }
 

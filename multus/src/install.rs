@@ -14,8 +14,10 @@ use multus_plugin::lifecycle::intent::{Installation, Intent, Store};
 use serde_json::{Map, Value, json};
 use tracing::{info, warn};
 
+use crate::kubeconfig::{self, Account, KubeconfigError};
+
 /// Names under which configurations call the plugin.
-const NAMES: [&str; 2] = ["multus", "multus-shim"];
+const NAMES: [&str; 3] = ["multus", "multus-shim", "passthru"];
 
 /// How long another installation or removal is waited for.
 const LOCK: Duration = Duration::from_secs(10);
@@ -78,6 +80,31 @@ pub struct InstallOptions {
     /// Folder of programs before the runtime's.
     #[arg(long, default_value = "")]
     pub additional_bin_dir: String,
+    /// Folder of configurations that NADs name; made if it is not there, and written into the configuration as `confDir`.
+    #[arg(long)]
+    pub multus_cni_conf_dir: Option<PathBuf>,
+    /// The planner that a node with a kubeconfig needs beside the plugin; without it this program.
+    #[arg(long)]
+    pub multus_daemon_bin_file: Option<PathBuf>,
+    /// The generated kubeconfig lets programs take any API server for the right one.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true")]
+    pub skip_tls_verify: bool,
+    /// Folder of this pod's service account, of which the kubeconfig is made.
+    #[arg(
+        long,
+        hide = true,
+        default_value = "/var/run/secrets/kubernetes.io/serviceaccount"
+    )]
+    pub service_account_dir: PathBuf,
+    /// URL of the API server for the kubeconfig; without it that of this pod.
+    #[arg(long, hide = true)]
+    pub api_server: Option<String>,
+    /// Accepted, without effect: the primary's file stays, or multus could never leave the node again.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", hide = true)]
+    pub rename_conf_file: bool,
+    /// Accepted, without effect: the primary's file is never changed.
+    #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", hide = true)]
+    pub force_cni_version: bool,
     /// Accepted, without effect: no signal removes the configuration.
     #[arg(long, default_value_t = false, num_args = 0..=1, default_missing_value = "true", hide = true)]
     pub cleanup_config_on_exit: bool,
@@ -90,6 +117,11 @@ pub struct InstallOptions {
 }
 
 impl InstallOptions {
+    /// Whether the plugin is to plan by itself, with a kubeconfig.
+    fn is_thin(&self) -> bool {
+        !self.multus_kubeconfig_file_host.is_empty()
+    }
+
     /// The options as keys of the daemon's configuration file.
     fn keys(&self) -> Map<String, Value> {
         let mut keys = Map::new();
@@ -108,6 +140,10 @@ impl InstallOptions {
                 keys.insert(key.to_owned(), json!(value));
             }
         }
+        if let Some(dir) = &self.multus_cni_conf_dir {
+            let dir = HostView::of(dir).on_host(dir);
+            keys.insert("confDir".to_owned(), json!(dir));
+        }
         let switches = [
             ("namespaceIsolation", self.namespace_isolation),
             ("overrideNetworkName", self.override_network_name),
@@ -122,6 +158,35 @@ impl InstallOptions {
         }
         keys
     }
+}
+
+/// Brings the kubeconfig that the plugin is to use to what this pod's service account is now; nothing on a node with a
+/// serving daemon, or outside a pod.
+///
+/// # Errors
+/// As [`kubeconfig::refresh`].
+pub fn keep_kubeconfig(options: &InstallOptions) -> Result<(), KubeconfigError> {
+    let (true, Some(server)) = (options.is_thin(), &options.api_server) else {
+        return Ok(());
+    };
+    let host = Path::new(&options.multus_kubeconfig_file_host);
+    let path = HostView::of(&options.cni_conf_dir).here(host);
+    let account = Account {
+        dir: options.service_account_dir.clone(),
+        server: server.clone(),
+        skip_tls_verify: options.skip_tls_verify,
+    };
+    if let Some(claims) = kubeconfig::refresh(&path, &account)? {
+        let expires = claims.expires.unwrap_or_default();
+        info!(file = %path.display(), expires, "kubeconfig written");
+        if let Some(pod) = claims.pod {
+            info!(
+                pod,
+                "the token in the kubeconfig ends with this pod: it has to stay ('multus-daemon thin')"
+            );
+        }
+    }
+    Ok(())
 }
 
 /// Installs: programs first, then the intent, then the configuration (I1, I7). What is there already stays.
@@ -177,11 +242,28 @@ fn install_with(
     daemon: &Map<String, Value>,
     cni_dir: &Path,
 ) -> anyhow::Result<Healed> {
-    if options.cleanup_config_on_exit {
-        warn!(
-            "--cleanup-config-on-exit has no effect: only the removal of multus removes its configuration"
-        );
+    for (given, text) in [
+        (
+            options.cleanup_config_on_exit,
+            "--cleanup-config-on-exit has no effect: only the removal of multus removes its configuration",
+        ),
+        (
+            options.rename_conf_file,
+            "--rename-conf-file has no effect: without the primary's file multus could not leave this node",
+        ),
+        (
+            options.force_cni_version,
+            "--force-cni-version has no effect: results are converted, the primary's file is never changed",
+        ),
+    ] {
+        if given {
+            warn!("{text}");
+        }
     }
+    if let Some(dir) = &options.multus_cni_conf_dir {
+        file::create_dir(dir, 0o755)?;
+    }
+    keep_kubeconfig(options)?;
     let view = HostView::of(&options.cni_conf_dir);
     let programs = programs(options)?;
     let mut keys = options.keys();
@@ -218,7 +300,8 @@ fn conf_file(settings: &Settings) -> anyhow::Result<String> {
     Ok(name.to_string_lossy().into_owned())
 }
 
-/// Copies the plugin under each of its names, and what `--plugin` names. Returns the programs' paths on the host.
+/// Copies the plugin under each of its names, the planner where no daemon is to serve, and what `--plugin` names.
+/// Returns the paths on the host of what has to go with multus, the kubeconfig included.
 fn programs(options: &InstallOptions) -> anyhow::Result<Vec<PathBuf>> {
     let view = HostView::of(&options.cni_bin_dir);
     let mut paths = NAMES.map(|name| options.cni_bin_dir.join(name)).to_vec();
@@ -232,8 +315,21 @@ fn programs(options: &InstallOptions) -> anyhow::Result<Vec<PathBuf>> {
             copy(&bytes, path)?;
         }
     }
+    if options.is_thin() {
+        let path = options.cni_bin_dir.join("multus-daemon");
+        let source = match &options.multus_daemon_bin_file {
+            Some(file) => file.clone(),
+            None => std::env::current_exe().context("find this program")?,
+        };
+        copy(&program(&source)?, &path)?;
+        paths.push(path);
+    }
     paths.extend(install_plugins(options)?);
-    Ok(paths.iter().map(|path| view.on_host(path)).collect())
+    let mut paths: Vec<PathBuf> = paths.iter().map(|path| view.on_host(path)).collect();
+    if options.is_thin() {
+        paths.push((&options.multus_kubeconfig_file_host).into());
+    }
+    Ok(paths)
 }
 
 fn program(source: &Path) -> anyhow::Result<Vec<u8>> {

@@ -72,8 +72,15 @@ pub fn start(level: LevelFilter, settings: &LogSettings) -> io::Result<()> {
     } else {
         level.min(LevelFilter::WARN)
     };
+    // Its line for every answer that is no success says less than ours.
+    let client = if level == LevelFilter::TRACE {
+        libraries
+    } else {
+        LevelFilter::OFF
+    };
     let filter = Targets::new()
         .with_default(libraries)
+        .with_target("kube_client", client)
         .with_target("multus", level);
     let (file, opened) = match settings.file() {
         None => (None, Ok(())),

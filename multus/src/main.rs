@@ -7,14 +7,20 @@
 use std::io::{Read, Write};
 use std::path::Path;
 use std::process::ExitCode;
+use std::sync::Arc;
 use std::time::Duration;
 
 use anyhow::Context;
 use clap::Parser;
+use multus::api::Location;
+use multus::api::event::Events;
+use multus::api::rotating::Rotating;
 use multus::args::{self, Cli, Command, OneShot, Options};
 use multus::config::Config;
+use multus::install::InstallOptions;
 use multus::logging::LogSettings;
-use multus::{daemon, install, logging, oneshot, probe};
+use multus::{certificate, daemon, install, kubeconfig, logging, oneshot, probe, thin};
+use tokio::signal::unix::{SignalKind, signal};
 use tracing::{error, warn};
 
 fn main() -> ExitCode {
@@ -71,13 +77,53 @@ fn run(cli: Cli, unknown: &[String]) -> anyhow::Result<ExitCode> {
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::Install(options)) => {
-            install::install(&options, config.keys(), &config.cni_dir)?;
+            install::install(&with_server(*options), config.keys(), &config.cni_dir)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::Thin(options)) => {
+            let options = with_server(*options);
+            runtime.block_on(thin::run(options, &cli.options, &config, in_cluster))?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Some(Command::ApproveCertificates) => {
+            runtime.block_on(approve(&cli.options, in_cluster))?;
             Ok(ExitCode::SUCCESS)
         }
         Some(Command::OneShot(command)) => {
             one_shot(&runtime, command, &cli.options, config, in_cluster)
         }
     }
+}
+
+/// The API server of this pod, for the kubeconfig.
+fn with_server(options: InstallOptions) -> InstallOptions {
+    let variable = |name: &str| std::env::var(format!("KUBERNETES_SERVICE_{name}")).ok();
+    let own = || {
+        let (host, port) = (variable("HOST")?, variable("PORT")?);
+        Some(kubeconfig::server(
+            variable("PROTOCOL").as_deref(),
+            &host,
+            &port,
+        ))
+    };
+    InstallOptions {
+        api_server: options.api_server.or_else(own),
+        ..options
+    }
+}
+
+async fn approve(options: &Options, in_cluster: bool) -> anyhow::Result<()> {
+    let location = Location::choose(options.kubeconfig.as_deref(), in_cluster)
+        .context("no API server: set --kubeconfig, or run in a pod with a service account")?;
+    let client = Rotating::connect(location).await?.client();
+    let mut terminate = signal(SignalKind::terminate()).context("listen for SIGTERM")?;
+    let events = Arc::new(Events::default());
+    tokio::select! {
+        () = certificate::approve::serve(client.clone(), &events) => {}
+        () = events.send(&client, "") => {}
+        _ = terminate.recv() => {}
+    }
+    Ok(())
 }
 
 fn one_shot(

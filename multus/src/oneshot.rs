@@ -8,16 +8,18 @@ use std::time::Duration;
 
 use cni::error::code;
 use cni::version::Version;
+use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use multus_plugin::config::NetConf;
 use multus_plugin::wire::{PlanRequest, Report};
 use serde::Deserialize;
 
-use crate::api::Location;
 use crate::api::event::Events;
 use crate::api::status;
+use crate::api::{self, Location};
 use crate::args::{OneShot, Options};
 use crate::config::Config;
+use crate::kubeconfig::Claims;
 use crate::kubelet::Kubelet;
 use crate::nads::NadFiles;
 use crate::namespaces::Namespaces;
@@ -76,7 +78,10 @@ async fn plan(
         .ok();
     let client = connect(options, named.as_deref(), in_cluster).await?;
     let service = service(options, config, client.clone());
-    let planned = service.plan(&request).await;
+    let mut planned = service.plan(&request).await;
+    if let Err(error) = &mut planned {
+        explain(error, options.kubeconfig.as_deref().or(named.as_deref()));
+    }
     flush(&service, client.as_ref(), options).await;
     print(&planned?)
 }
@@ -99,7 +104,13 @@ async fn report(
         _ => Ok(()),
     };
     flush(&service, client.as_ref(), options).await;
-    written?;
+    written.map_err(|mut error| {
+        explain(
+            &mut error,
+            options.kubeconfig.as_deref().or(named.as_deref()),
+        );
+        error
+    })?;
     print(&serde_json::json!({}))
 }
 
@@ -149,6 +160,18 @@ async fn connect(
             Ok(client) => Ok(Some(client)),
             Err(error) => Err(not_ready(cni::error::chain(&error))),
         },
+    }
+}
+
+/// The API server says "Unauthorized"; whose token that was it does not say.
+fn explain(error: &mut cni::Error, kubeconfig: Option<&Path>) {
+    let refused = error.msg.contains("Unauthorized") || error.msg.contains("401");
+    let Some(path) = kubeconfig.filter(|_| refused) else {
+        return;
+    };
+    let claims = api::token(path).map(|token| Claims::of(&token));
+    if let Some(why) = claims.and_then(|claims| claims.ended(path, Timestamp::now(), refused)) {
+        error.msg = format!("{}: {why}", error.msg);
     }
 }
 

@@ -2,6 +2,8 @@ use clap::Parser;
 
 use super::*;
 
+mod thin;
+
 #[derive(Debug, Parser)]
 struct Line {
     #[command(flatten)]
@@ -103,7 +105,6 @@ fn row_57_the_options_of_thin_entrypoint_go_into_the_configuration() {
         "--multus-master-cni-file-name=20-calico.conf",
         "--namespace-isolation=true",
         "--global-namespaces=a,b",
-        "--multus-kubeconfig-file-host=/etc/cni/net.d/multus.d/multus.kubeconfig",
         "--multus-log-level=debug",
         "--multus-log-file=/var/log/multus.log",
         "--multus-log-to-stderr=false",
@@ -119,10 +120,6 @@ fn row_57_the_options_of_thin_entrypoint_go_into_the_configuration() {
         ("clusterNetwork", json!(lab.path("net.d/20-calico.conf"))),
         ("namespaceIsolation", json!(true)),
         ("globalNamespaces", json!("a,b")),
-        (
-            "kubeconfig",
-            json!("/etc/cni/net.d/multus.d/multus.kubeconfig"),
-        ),
         ("logLevel", json!("debug")),
         ("logFile", json!("/var/log/multus.log")),
         ("logToStderr", json!(false)),
@@ -144,7 +141,7 @@ fn without_a_primary_the_programs_are_there_and_the_configuration_follows() {
 }
 
 #[test]
-fn an_installation_after_a_drain_serves_again() {
+fn row_59_an_installation_after_a_drain_serves_again() {
     let lab = Lab::new();
     lab.install(&[]).unwrap();
     let store = Store::new(&lab.path("state"));

@@ -43,6 +43,14 @@ pub(crate) struct State {
     pub(crate) conflicts: usize,
 }
 
+impl State {
+    /// An object; null if there is none.
+    pub(crate) fn object(&self, kind: &str, namespace: &str, name: &str) -> Value {
+        let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
+        self.objects.get(&key).cloned().unwrap_or_default()
+    }
+}
+
 /// The server. It ends with the test's runtime.
 #[derive(Debug, Clone)]
 pub(crate) struct Api {
@@ -178,6 +186,15 @@ impl Api {
             .map(str::to_owned)
     }
 
+    /// The only object of its kind.
+    pub(crate) fn only(&self, kind: &str) -> Value {
+        let state = self.state();
+        let mut found = state.objects.iter().filter(|((of, _, _), _)| of == kind);
+        let (_, object) = found.next().unwrap();
+        assert_eq!(found.count(), 0, "{state:#?}");
+        object.clone()
+    }
+
     pub(crate) async fn until_status(&self, name: &str) -> Value {
         let key = ("pods".to_owned(), "d".to_owned(), name.to_owned());
         self.until(&format!("network-status of {name}"), |state| {
@@ -206,7 +223,8 @@ impl Api {
             .query()
             .unwrap_or_default()
             .replace("%3D", "=")
-            .replace("%2C", ",");
+            .replace("%2C", ",")
+            .replace("%2F", "/");
         let bytes = body
             .collect()
             .await
@@ -257,6 +275,18 @@ impl Api {
                 match self.state().objects.get(&key) {
                     Some(object) => json_response(200, object),
                     None => status(404, "NotFound"),
+                }
+            }
+            (&Method::POST, [kind @ "certificatesigningrequests"])
+            | (&Method::PUT, [kind @ "certificatesigningrequests", _, "approval"]) => {
+                let object: Value = serde_json::from_slice(&bytes).unwrap();
+                self.put(kind, object.clone());
+                json_response(201, &object)
+            }
+            (&Method::GET, [kind @ "certificatesigningrequests", name]) => {
+                match self.state().object(kind, "", name) {
+                    Value::Null => status(404, "NotFound"),
+                    object => json_response(200, &object),
                 }
             }
             (&Method::PATCH, ["namespaces", ns, "pods", name, "status"]) => {
@@ -368,6 +398,7 @@ fn selected(object: &Value, query: &str) -> bool {
     terms.into_iter().all(|term| match term.split_once('=') {
         Some(("spec.nodeName", node)) => object["spec"]["nodeName"] == node,
         Some(("spec.driver", driver)) => object["spec"]["driver"] == driver,
+        Some(("spec.signerName", signer)) => object["spec"]["signerName"] == signer,
         Some(("metadata.name", name)) => object["metadata"]["name"] == name,
         other => panic!("selector {other:?}"),
     })

@@ -201,7 +201,7 @@ async fn row_34_devices_come_from_the_kubelet() {
 }
 
 #[tokio::test]
-async fn two_hundred_pods_with_three_networks_each_are_planned_at_once() {
+async fn row_54_two_hundred_pods_with_three_networks_each_are_planned_at_once() {
     let node = Node::new().await;
     node.api.nad("d/a", MACVLAN, None);
     node.api
@@ -230,7 +230,7 @@ async fn two_hundred_pods_with_three_networks_each_are_planned_at_once() {
 }
 
 #[tokio::test]
-async fn a_connection_limit_of_one_makes_requests_wait_and_fails_none() {
+async fn row_54_a_connection_limit_of_one_makes_requests_wait_and_fails_none() {
     let node = Node::new().await;
     node.write_config(&json!({"connectionLimit": 1}));
     node.api.nad("d/a", MACVLAN, None);

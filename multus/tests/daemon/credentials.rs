@@ -6,7 +6,7 @@ use std::process::Stdio;
 use nix::unistd::Uid;
 use serde_json::{Value, json};
 
-use super::node::{Node, report};
+use super::node::{Node, report, until};
 
 fn kubeconfig(node: &Node, user: &Value) -> String {
     json!({
@@ -58,7 +58,7 @@ async fn row_58_a_kubeconfig_that_was_written_anew_is_read_again_after_a_401() {
 
 /// Needs root, as the daemon does: another user's process has to be made.
 #[tokio::test]
-async fn the_socket_serves_no_other_user_even_if_the_files_let_him() {
+async fn row_49_the_socket_serves_no_other_user_even_if_the_files_let_him() {
     if !Uid::effective().is_root() {
         return;
     }
@@ -93,4 +93,201 @@ async fn the_socket_serves_no_other_user_even_if_the_files_let_him() {
         "{text}"
     );
     assert!(probe(0).await.unwrap().status.success());
+}
+
+/// What the API server shows of a request, once the daemon has made it.
+async fn asked(node: &Node) -> Value {
+    node.api
+        .until("a certificate is asked for", |state| {
+            state
+                .calls
+                .iter()
+                .any(|call| call.starts_with("POST") && call.contains(REQUESTS))
+        })
+        .await;
+    node.api.only(REQUESTS)
+}
+
+const REQUESTS: &str = "certificatesigningrequests";
+
+fn issued(pem: &str) -> String {
+    let ca = rcgen::KeyPair::generate().unwrap();
+    let issuer = rcgen::Issuer::new(rcgen::CertificateParams::default(), ca);
+    let asked = rcgen::CertificateSigningRequestParams::from_pem(pem).unwrap();
+    asked.signed_by(&issuer).unwrap().pem()
+}
+
+fn encode(bytes: &[u8]) -> String {
+    base64::Engine::encode(&base64::engine::general_purpose::STANDARD, bytes)
+}
+
+fn decode(text: &Value) -> String {
+    let bytes = base64::Engine::decode(
+        &base64::engine::general_purpose::STANDARD,
+        text.as_str().unwrap(),
+    );
+    String::from_utf8(bytes.unwrap()).unwrap()
+}
+
+#[tokio::test]
+async fn row_56_a_node_asks_for_its_certificate_stores_it_and_asks_no_second_time() {
+    let node = Node::new().await;
+    node.api.pod("p", &json!({}));
+    let config = json!({"perNodeCertificate": {
+        "enabled": true, "bootstrapKubeconfig": node.path("kubeconfig"),
+        "certDir": node.path("certs"), "certDuration": "2h"
+    }});
+    node.write_config(&config);
+    let daemon = node.start().await;
+    let mut request = asked(&node).await;
+    let spec = &request["spec"];
+    assert_eq!(spec["signerName"], "kubernetes.io/kube-apiserver-client");
+    assert_eq!(spec["usages"], json!(["digital signature", "client auth"]));
+    assert_eq!(spec["expirationSeconds"], 7200);
+    // Meanwhile the bootstrap kubeconfig's rights serve.
+    daemon.report(&report("p")).await.ok();
+    node.api.until_status("p").await;
+    let certificate = issued(&decode(&spec["request"]));
+    request["status"] = json!({
+        "conditions": [{"type": "Approved", "status": "True"}],
+        "certificate": encode(certificate.as_bytes())
+    });
+    node.api.put(REQUESTS, request);
+    let pair = node.path("certs/multus-client-current.pem");
+    until("the certificate is stored", async || pair.exists()).await;
+    let text = host::file::read_text(&pair).unwrap().unwrap();
+    assert!(
+        text.starts_with(&certificate) && text.contains("PRIVATE KEY"),
+        "{text}"
+    );
+    let mode = std::fs::metadata(&pair).unwrap().permissions().mode();
+    assert_eq!(mode & 0o777, 0o600);
+    until("its end is told", async || {
+        let page = daemon.ask("GET", "/metrics", "").await.text;
+        page.contains("multus_certificate_expiration_timestamp_seconds ")
+    })
+    .await;
+    assert!(daemon.stop().await.success());
+    let daemon = node.start().await;
+    node.api.pod("q", &json!({}));
+    daemon.report(&report("q")).await.ok();
+    node.api.until_status("q").await;
+    let state = node.api.state();
+    let asked = state
+        .calls
+        .iter()
+        .filter(|call| call.starts_with("POST") && call.contains(REQUESTS));
+    assert_eq!(asked.count(), 1, "{:#?}", state.calls);
+}
+
+#[tokio::test]
+async fn row_56_the_approver_approves_a_node_and_denies_whoever_takes_its_name() {
+    let node = Node::new().await;
+    let pem = |name: &str| {
+        let mut params = rcgen::CertificateParams::default();
+        params.distinguished_name = rcgen::DistinguishedName::new();
+        let subject = &mut params.distinguished_name;
+        subject.push(rcgen::DnType::OrganizationName, "system:multus");
+        subject.push(rcgen::DnType::CommonName, name);
+        let key = rcgen::KeyPair::generate().unwrap();
+        params.serialize_request(&key).unwrap().pem().unwrap()
+    };
+    for (name, user) in [("good", "system:node:n1"), ("bad", "system:node:n2")] {
+        node.api.put(
+            REQUESTS,
+            json!({
+                "apiVersion": "certificates.k8s.io/v1", "kind": "CertificateSigningRequest",
+                "metadata": {"name": name},
+                "spec": {
+                    "request": encode(pem("system:multus:n1").as_bytes()),
+                    "signerName": "kubernetes.io/kube-apiserver-client",
+                    "usages": ["client auth", "digital signature"], "expirationSeconds": 600,
+                    "username": user, "groups": ["system:nodes", "system:authenticated"]
+                }
+            }),
+        );
+    }
+    let approver = node.resident("approve-certificates", &[]);
+    for (name, kind) in [("good", "Approved"), ("bad", "Denied")] {
+        node.api
+            .until(&format!("{name} is {kind}"), |state| {
+                state.object(REQUESTS, "", name)["status"]["conditions"][0]["type"] == kind
+            })
+            .await;
+    }
+    node.api.until_event("CSRApproved").await;
+    let text = node.api.until_event("CSRDenied").await;
+    assert!(text.contains("system:multus:n2"), "{text}");
+    drop(approver);
+}
+
+/// A token of a pod, with `exp` and something that tells it from others.
+fn bound(exp: u64, mark: &str) -> String {
+    let payload = json!({"exp": exp, "jti": mark, "kubernetes.io": {"namespace": "kube-system", "pod": {"name": "multus-x"}}});
+    let payload = base64::Engine::encode(
+        &base64::engine::general_purpose::URL_SAFE_NO_PAD,
+        payload.to_string(),
+    );
+    format!("e30.{payload}.c2ln")
+}
+
+#[tokio::test]
+async fn row_58_a_resident_pod_keeps_the_kubeconfig_fresh_and_leaves_it_at_sigterm() {
+    let node = Node::new().await;
+    for dir in ["account", "bin"] {
+        host::file::create_dir(&node.path(dir), 0o755).unwrap();
+    }
+    node.write("plugin", "the plugin");
+    node.write("account/token", &bound(4_102_444_800, "one"));
+    node.write("account/ca.crt", "the ca");
+    let kubeconfig = node.path("net.d/multus.d/multus.kubeconfig");
+    let of = |name: &str| node.path(name).display().to_string();
+    let options = [
+        format!("--cni-bin-dir={}", of("bin")),
+        format!("--cni-conf-dir={}", of("net.d")),
+        format!("--multus-bin-file={}", of("plugin")),
+        format!("--multus-daemon-bin-file={}", of("plugin")),
+        format!("--service-account-dir={}", of("account")),
+        format!("--multus-kubeconfig-file-host={}", kubeconfig.display()),
+        "--api-server=https://10.0.0.1".to_owned(),
+    ];
+    let resident = node.resident("thin", &options);
+    let holds = |mark: &str| {
+        let text = host::file::read_text(&kubeconfig)
+            .unwrap()
+            .unwrap_or_default();
+        text.contains(&bound(4_102_444_800, mark))
+    };
+    until("the kubeconfig is there", async || holds("one")).await;
+    node.write("account/token", &bound(4_102_444_800, "two"));
+    until("the token of the pod is in it", async || holds("two")).await;
+    let ours = node.path("net.d/00-multus.conflist");
+    host::file::remove(&ours).unwrap();
+    until("the configuration is guarded", async || ours.exists()).await;
+    assert!(resident.stop().await.success());
+    assert!(holds("two") && ours.exists());
+}
+
+#[tokio::test]
+async fn row_58_a_plan_with_the_token_of_a_pod_that_is_gone_names_that_pod() {
+    let node = Node::new().await;
+    node.api.state().token = Some("another".into());
+    let token = bound(1000, "old");
+    node.write(
+        "thin.kubeconfig",
+        &kubeconfig(&node, &json!({"token": token})),
+    );
+    let mut request = node.request("p", None);
+    request["config"]["kubeconfig"] = json!(node.path("thin.kubeconfig"));
+    let output = node.one_shot("plan", &[], &request).await;
+    let error: Value = serde_json::from_slice(&output.stdout).unwrap();
+    let text = error["msg"].as_str().unwrap();
+    assert_eq!(error["code"], 11, "{error}");
+    for word in [
+        "thin.kubeconfig",
+        "ended at 1970-01-01T00:16:40Z",
+        "kube-system/multus-x",
+    ] {
+        assert!(text.contains(word), "{word}: {text}");
+    }
 }

@@ -84,7 +84,7 @@ async fn a_program_that_takes_it_away_again_and_again_is_not_fought_without_end(
     assert!(!node.path(OURS).exists());
     let text = page(&daemon).await;
     assert!(
-        text.contains("multus_conf_displacements_total 3\n"),
+        text.contains("multus_conf_displacements_total 2\n"),
         "{text}"
     );
 }

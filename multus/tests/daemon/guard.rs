@@ -115,7 +115,7 @@ async fn i3_neither_sigterm_nor_sigkill_nor_a_forbidden_api_touches_the_configur
 }
 
 #[tokio::test]
-async fn the_deletion_of_our_daemonset_removes_multus_from_a_node_without_sandboxes() {
+async fn row_64_the_deletion_of_our_daemonset_removes_multus_from_a_node_without_sandboxes() {
     let node = installed().await;
     node.api.nad("d/a", MACVLAN, None);
     let daemon = watching(&node).await;

@@ -9,7 +9,7 @@ use tokio::net::UnixStream;
 use super::node::{MACVLAN, Node, PATIENCE, until};
 
 #[tokio::test]
-async fn health_readiness_and_the_endpoints_that_are_not_served() {
+async fn row_49_health_readiness_and_the_endpoints_that_are_not_served() {
     let node = Node::new().await;
     let daemon = node.start().await;
     for (method, path, code) in [
@@ -30,7 +30,7 @@ async fn health_readiness_and_the_endpoints_that_are_not_served() {
 }
 
 #[tokio::test]
-async fn sigterm_ends_cleanly_and_leaves_the_cni_configuration_alone() {
+async fn row_65_sigterm_ends_cleanly_and_leaves_the_cni_configuration_alone() {
     let node = Node::new().await;
     node.write("net.d/00-multus.conflist", "{}");
     let before = std::fs::metadata(node.path("net.d/00-multus.conflist")).unwrap();
@@ -48,7 +48,7 @@ async fn sigterm_ends_cleanly_and_leaves_the_cni_configuration_alone() {
 }
 
 #[tokio::test]
-async fn a_new_daemon_takes_over_before_the_old_one_ends() {
+async fn row_65_a_new_daemon_takes_over_before_the_old_one_ends() {
     let node = Node::new().await;
     node.api.nad("d/a", MACVLAN, None);
     let old = node.start().await;

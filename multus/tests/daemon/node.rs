@@ -183,6 +183,22 @@ impl Node {
         daemon
     }
 
+    /// A command that stays, with the node's kubeconfig.
+    pub(crate) fn resident(&self, verb: &str, options: &[String]) -> Daemon {
+        let child = self
+            .command()
+            .arg(verb)
+            .args(options)
+            .arg("--kubeconfig")
+            .arg(self.path("kubeconfig"))
+            .spawn()
+            .unwrap();
+        Daemon {
+            child,
+            socket: PathBuf::new(),
+        }
+    }
+
     /// Runs a one-shot command.
     pub(crate) async fn one_shot(&self, verb: &str, arguments: &[&str], input: &Value) -> Output {
         let mut child = self
