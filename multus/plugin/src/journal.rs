@@ -133,13 +133,13 @@ impl Journal {
         Ok(file::remove(&self.path(on, container_id))?)
     }
 
-    /// Puts an unreadable record where `multus repair` finds it.
+    /// Copies an unreadable record to where `multus repair` finds it. The record itself stays until another takes its
+    /// place: in between, a sandbox without one would be taken for a plain one.
     pub fn set_aside(&self, container_id: &str) -> Result<(), JournalError> {
+        let bytes = file::read(&self.path(Shelf::Live, container_id))?.unwrap_or_default();
         file::create_dir(&self.root.join(Shelf::Damaged.folder()), PRIVATE_DIR)?;
-        Ok(file::rename(
-            &self.path(Shelf::Live, container_id),
-            &self.path(Shelf::Damaged, container_id),
-        )?)
+        let copy = self.path(Shelf::Damaged, container_id);
+        Ok(file::write(&copy, &bytes, PRIVATE, Durability::Process)?)
     }
 
     /// Container ids on a shelf, sorted.
@@ -228,8 +228,8 @@ mod tests {
         let error = journal.read(Shelf::Live, "c1").unwrap_err();
         assert!(error.to_string().contains("journal/c1"), "{error}");
         journal.set_aside("c1").unwrap();
-        assert!(journal.read(Shelf::Live, "c1").unwrap().is_none());
         assert_eq!(journal.list(Shelf::Damaged).unwrap(), ["c1"]);
+        assert!(journal.has_record("c1"));
     }
 
     #[test]

@@ -29,6 +29,38 @@ pub(crate) fn absent_key_is_plain(multus: Multus) -> Box<dyn Plugin> {
     })
 }
 
+/// The record reaches the state folder when the last delegate is done: the shipped ADD works on a folder of its own, whose
+/// records are brought over afterwards.
+pub(crate) fn record_after_the_delegate(multus: Multus) -> Box<dyn Plugin> {
+    Box::new(Around {
+        multus,
+        add: |multus, call| {
+            let mut state = String::new();
+            let call = with(call, |conf| {
+                conf["cniDir"]
+                    .as_str()
+                    .unwrap_or_default()
+                    .clone_into(&mut state);
+                conf["cniDir"] = json!(format!("{state}-late"));
+            });
+            let result = multus.add(&call);
+            let late = format!("{state}-late");
+            for folder in ["journal", "results"] {
+                for name in
+                    host::file::list(format!("{late}/{folder}").as_ref()).unwrap_or_default()
+                {
+                    let _there = std::fs::create_dir_all(format!("{state}/{folder}"));
+                    let _gone = std::fs::rename(
+                        format!("{late}/{folder}/{name}"),
+                        format!("{state}/{folder}/{name}"),
+                    );
+                }
+            }
+            result
+        },
+    })
+}
+
 /// The shipped plugin with another ADD.
 struct Around {
     multus: Multus,

@@ -96,10 +96,18 @@ impl<'a> Life<'a> {
     ) -> Self {
         place.clear();
         Self {
+            on_sigterm,
+            ..Self::on(place, daemons, netns)
+        }
+    }
+
+    /// Goes on where a node is.
+    pub(crate) fn on(place: &'a Place, daemons: &'a Daemons, netns: &'a str) -> Self {
+        Self {
             place,
             daemons,
             netns,
-            on_sigterm,
+            on_sigterm: Guard::leave,
             defaults: false,
             crio: false,
             daemon: Daemon::Down,
@@ -221,27 +229,7 @@ impl<'a> Life<'a> {
     }
 
     pub(crate) fn guard(&self) -> Guard {
-        Guard {
-            cni_dir: self.place.path("state"),
-            conf_dir: self.place.path("net.d"),
-            daemon: self.keys(),
-            runtime_cache: self.place.path("runtime"),
-        }
-    }
-
-    /// The daemon's configuration file.
-    fn keys(&self) -> Map<String, Value> {
-        let place = self.place;
-        let mut keys = json!({
-            "cniDir": place.path("state"),
-            "binDir": place.path("bin"),
-            "daemonSocketDir": place.path("run"),
-            "logToStderr": false,
-        });
-        if self.defaults {
-            keys["defaultNetworks"] = json!(["one"]);
-        }
-        keys.as_object().unwrap().clone()
+        guard(self.place, self.defaults)
     }
 
     pub(crate) fn install(&self) {
@@ -263,7 +251,8 @@ impl<'a> Life<'a> {
         let Some(Command::Install(options)) = Cli::parse_from(words).command else {
             panic!("no installation");
         };
-        install::install(&options, &self.keys(), &place.path("state")).unwrap();
+        let keys = keys(place, self.defaults);
+        install::install(&options, &keys, &place.path("state")).unwrap();
     }
 
     pub(crate) fn uninstall(&self, policy: UninstallPolicy) {
@@ -281,6 +270,30 @@ impl<'a> Life<'a> {
         };
         admin::run(&request, &node(self.place, &what)).unwrap();
     }
+}
+
+/// The daemon's guard of a node.
+pub(crate) fn guard(place: &Place, defaults: bool) -> Guard {
+    Guard {
+        cni_dir: place.path("state"),
+        conf_dir: place.path("net.d"),
+        daemon: keys(place, defaults),
+        runtime_cache: place.path("runtime"),
+    }
+}
+
+/// The daemon's configuration file.
+fn keys(place: &Place, defaults: bool) -> Map<String, Value> {
+    let mut keys = json!({
+        "cniDir": place.path("state"),
+        "binDir": place.path("bin"),
+        "daemonSocketDir": place.path("run"),
+        "logToStderr": false,
+    });
+    if defaults {
+        keys["defaultNetworks"] = json!(["one"]);
+    }
+    keys.as_object().unwrap().clone()
 }
 
 fn is_first(place: &Place) -> bool {

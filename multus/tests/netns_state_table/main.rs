@@ -17,9 +17,13 @@ mod api;
 #[cfg(test)]
 mod axes;
 #[cfg(test)]
+mod crash;
+#[cfg(test)]
 mod daemons;
 #[cfg(test)]
 mod faults;
+#[cfg(test)]
+mod kill;
 #[cfg(test)]
 mod life;
 #[cfg(test)]
@@ -31,6 +35,8 @@ mod scene;
 #[cfg(test)]
 mod table;
 #[cfg(test)]
+mod upheaval;
+#[cfg(test)]
 mod verdict;
 
 #[cfg(test)]
@@ -38,10 +44,13 @@ mod tests {
     use multus::guard::Guard;
 
     use crate::axes::{Op, State};
+    use crate::crash;
     use crate::daemons::Daemons;
     use crate::faults;
+    use crate::kill::Ended;
     use crate::runtime::shipped;
     use crate::table::{Findings, Tested, explore};
+    use crate::upheaval;
 
     const SHIPPED: Tested = Tested {
         multus: shipped,
@@ -78,5 +87,72 @@ mod tests {
             ..SHIPPED
         };
         found(tested, "instead of all its networks");
+    }
+
+    fn crashes(op: Op) {
+        let mut states = crash::states();
+        states.retain(|state| state.op == op);
+        let found = crash::explore(&Daemons::start(), SHIPPED, &states, false);
+        println!("{}", found.print());
+        assert!(found.wrong.is_empty(), "{}", found.print());
+    }
+
+    #[test]
+    fn an_add_killed_before_any_of_its_changes_is_repeated_or_deleted_completely() {
+        crashes(Op::Add);
+    }
+
+    #[test]
+    fn a_del_killed_before_any_of_its_changes_is_completed_by_the_next_one() {
+        crashes(Op::Del);
+    }
+
+    #[test]
+    fn a_gc_killed_before_any_of_its_changes_leaves_what_del_needs() {
+        crashes(Op::Gc);
+    }
+
+    #[test]
+    fn the_table_finds_a_record_that_is_written_after_the_delegate() {
+        let tested = Tested {
+            multus: faults::record_after_the_delegate,
+            ..SHIPPED
+        };
+        let found = crash::explore(&Daemons::start(), tested, &crash::states(), true);
+        println!("{}", found.print());
+        let left = |wrong: &String| wrong.contains("leaves [") && wrong.contains("net1");
+        assert!(found.wrong.iter().any(left), "{}", found.print());
+    }
+
+    #[test]
+    fn i6_installation_healing_and_removal_killed_before_any_of_their_changes_keep_plain_pods_running()
+     {
+        let found = upheaval::explore(&Daemons::start());
+        println!("{}", found.print());
+        assert!(found.wrong.is_empty(), "{}", found.print());
+    }
+
+    #[test]
+    fn i3_the_end_of_the_daemon_makes_no_change_while_the_node_serves() {
+        assert_eq!(
+            upheaval::sigterm_changes(&Daemons::start()),
+            Ended::Finished
+        );
+    }
+
+    #[test]
+    fn an_add_syncs_its_record_once_before_the_first_delegate_and_nothing_later() {
+        let changes = crash::changes_of_an_add(&Daemons::start(), SHIPPED);
+        let first = changes
+            .iter()
+            .position(|name| name.starts_with("clone"))
+            .unwrap();
+        let (before, after) = changes.split_at(first);
+        let synced = |name: &&&str| **name == "fdatasync";
+        assert_eq!(before.iter().filter(synced).count(), 1, "{changes:?}");
+        assert!(
+            !after.iter().any(|name| name.ends_with("sync")),
+            "{changes:?}"
+        );
     }
 }

@@ -106,6 +106,13 @@ impl Place {
         self.overlay(snapshot);
     }
 
+    /// As [`Place::restore`], and whoever answers at the socket stays.
+    pub(crate) fn go_back_to(&self, snapshot: &Snapshot) {
+        let socket = fs::read_link(self.path("run")).unwrap();
+        self.restore(snapshot);
+        self.connect(&socket);
+    }
+
     /// Adds what a snapshot has.
     pub(crate) fn overlay(&self, snapshot: &Snapshot) {
         for (below, content) in snapshot {
@@ -141,6 +148,21 @@ impl Place {
         }
         up.sort();
         up
+    }
+
+    /// Everything in the folders that multus writes into, temporary files too, except what belongs to others.
+    pub(crate) fn ours(&self) -> Vec<String> {
+        let all = self.snapshot();
+        let names = all.iter().filter(|(path, content)| {
+            let other = [PRIMARY, ANOTHER]
+                .iter()
+                .any(|other| path == &Path::new(other));
+            let folder = ["net.d", "bin", "state"]
+                .iter()
+                .any(|folder| path.starts_with(folder));
+            content.is_some() && folder && !other
+        });
+        names.map(|(path, _)| path.display().to_string()).collect()
     }
 
     /// Names on a shelf of the journal.

@@ -43,7 +43,8 @@ pub struct Installation {
     pub conf_dir: PathBuf,
     /// Name of our configuration in it.
     pub conf_file: String,
-    /// Our programs in the runtime's CNI folder.
+    /// What has to go together with multus: our programs in the runtime's CNI folder, and on a node without daemon the
+    /// kubeconfig.
     pub programs: Vec<PathBuf>,
     /// Options of the installation, as keys of the daemon's configuration file, which win over them.
     #[serde(default)]
@@ -80,9 +81,23 @@ impl Store {
         file::write_record(&self.path(), installation, Durability::PowerCut)
     }
 
-    /// Forgets the installation. The caller holds the lock.
-    pub fn remove(&self) -> Result<(), Error> {
-        file::remove(&self.path()).map(drop)
+    /// Removes the state folder with all in it, and what is installed last: whoever finds that goes on where another
+    /// was cut short. The caller holds the lock.
+    pub fn remove_all(&self) -> Result<(), Error> {
+        for name in file::list(&self.cni_dir)? {
+            let path = self.cni_dir.join(name);
+            if path == self.folder() {
+                continue;
+            }
+            if path.is_dir() {
+                file::remove_tree(&path)?;
+            } else {
+                file::remove(&path)?;
+            }
+        }
+        file::remove(&self.folder().join("lock"))?;
+        file::remove(&self.path())?;
+        file::remove_tree(&self.cni_dir).map(drop)
     }
 
     /// Keeps others from changing intent, configuration and programs.
@@ -97,5 +112,43 @@ impl Store {
 
     fn path(&self) -> PathBuf {
         self.folder().join("state.json")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::lifecycle::generated::Settings;
+
+    #[test]
+    fn pods_with_networks_are_refused_while_draining_unless_the_admin_says_otherwise() {
+        let policy =
+            |keys: &str| Settings::of(&serde_json::from_str(keys).unwrap()).uninstall_policy;
+        assert_eq!(policy("{}"), UninstallPolicy::Block);
+        assert_eq!(
+            policy(r#"{"uninstallPolicy":"block"}"#),
+            UninstallPolicy::Block
+        );
+        let other = policy(r#"{"uninstallPolicy":"primaryOnly"}"#);
+        assert_eq!(other, UninstallPolicy::PrimaryOnly);
+        let older = r#"{"intent":"drain","confDir":"/c","confFile":"f","programs":[]}"#;
+        let older: Installation = serde_json::from_str(older).unwrap();
+        assert_eq!(older.uninstall_policy, UninstallPolicy::Block);
+    }
+
+    #[test]
+    fn what_is_installed_is_removed_last_and_a_removal_that_was_cut_short_goes_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let store = Store::new(&dir.path().join("multus"));
+        let installed = r#"{"intent":"drain","confDir":"/c","confFile":"f","programs":[]}"#;
+        store
+            .write(&serde_json::from_str(installed).unwrap())
+            .unwrap();
+        for below in ["primary", "lock"] {
+            file::create_dir(&store.cni_dir().join(below), PRIVATE_DIR).unwrap();
+        }
+        store.remove_all().unwrap();
+        assert!(!store.cni_dir().exists());
+        store.remove_all().unwrap();
     }
 }

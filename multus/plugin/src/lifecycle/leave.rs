@@ -86,9 +86,8 @@ pub fn leave(
     let cache = RuntimeCache::read(runtime_cache, &goes_on_by)?;
     let kept = remove_programs(&installed, view, &cache)?;
     let swept = cache.sweep();
-    store.remove()?;
     // With no record left the state folder holds copies and locks only.
-    file::remove_tree(store.cni_dir())?;
+    store.remove_all()?;
     // Litter is told of, and no reason to stay.
     swept?;
     Ok(Left::Gone { kept })

@@ -15,6 +15,7 @@ mod daemon;
 mod delete;
 mod gc;
 mod hostile;
+mod kept;
 mod lifecycle;
 mod node;
 mod plain;
