@@ -64,14 +64,8 @@ pub fn load(path: &Path) -> Result<NetworkList, ConfDirError> {
     if !list.is_single() && !list.load_only_inlined_plugins() && !list.name().is_empty() {
         name::check_network(list.name()).map_err(|error| failed(error.into()))?;
         let folder = path.parent().unwrap_or(Path::new("")).join(list.name());
-        for file in files(&folder, &["conf"])? {
-            let failed = |source| ConfDirError::Config {
-                path: file.clone(),
-                source,
-            };
-            let object = Object::parse(&read(&file)?)
-                .map_err(|error| failed(ConfigError::NotAnObject(error)))?;
-            list.push_plugin(Plugin::new(object).map_err(failed)?);
+        for plugin in plugins(&folder)? {
+            list.push_plugin(plugin);
         }
     }
     if list.plugins().is_empty() {
@@ -79,6 +73,19 @@ pub fn load(path: &Path) -> Result<NetworkList, ConfDirError> {
         return NetworkList::parse(&bytes).map_err(failed);
     }
     Ok(list)
+}
+
+/// The plugins of `<folder>/*.conf`, by file name; none if the folder does not exist.
+pub fn plugins(folder: &Path) -> Result<Vec<Plugin>, ConfDirError> {
+    let plugin = |file: PathBuf| {
+        let bytes = read(&file)?;
+        let failed = |source| ConfDirError::Config { path: file, source };
+        Object::parse(&bytes)
+            .map_err(ConfigError::NotAnObject)
+            .and_then(Plugin::new)
+            .map_err(failed)
+    };
+    files(folder, &["conf"])?.into_iter().map(plugin).collect()
 }
 
 /// The first file by name whose `name` is `name`; a `.conflist` wins over a conf of the same name.

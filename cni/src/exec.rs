@@ -89,6 +89,14 @@ pub enum ExecError {
         /// The time it had.
         deadline: Duration,
     },
+    /// The time for all programs together was over before this one; it was not started.
+    #[error("{} {command} was not started: the time for all plugins is over", program.display())]
+    TooLate {
+        /// Path of the program.
+        program: PathBuf,
+        /// The verb.
+        command: String,
+    },
     /// The program printed more than a result can be; its process group was killed.
     #[error("{} {command} printed more than {limit} bytes and was killed", program.display())]
     TooMuchOutput {
@@ -188,7 +196,7 @@ impl ExecError {
     pub fn code(&self) -> u32 {
         match self {
             Self::Plugin(error) => error.code,
-            Self::Deadline { .. } => code::TRY_AGAIN_LATER,
+            Self::Deadline { .. } | Self::TooLate { .. } => code::TRY_AGAIN_LATER,
             Self::Type(_) => code::INVALID_CONFIG,
             _ => code::INTERNAL,
         }

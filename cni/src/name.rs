@@ -61,6 +61,27 @@ pub fn check_plugin_type(value: &str) -> Result<(), InvalidName> {
     })
 }
 
+/// Longest name of a file on Linux's file systems, in bytes.
+const LONGEST_FILE: usize = 255;
+
+/// `<head><tail>` as the name of a file. Where that is longer than a file's name may be, the end of `head` gives way to
+/// its hash: two names stay two, and `tail` stays readable.
+pub(crate) fn file_name(head: &str, tail: &str) -> String {
+    if head.len() + tail.len() <= LONGEST_FILE {
+        return format!("{head}{tail}");
+    }
+    let hash = format!("~{:016x}", hash(head));
+    let room = LONGEST_FILE.saturating_sub(hash.len() + tail.len());
+    format!("{}{hash}{tail}", &head[..head.floor_char_boundary(room)])
+}
+
+/// FNV-1a, 64 bit: short names of long ones, nothing that has to withstand an attack.
+pub(crate) fn hash(text: &str) -> u64 {
+    text.bytes().fold(0xcbf2_9ce4_8422_2325, |sum, byte| {
+        (sum ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3)
+    })
+}
+
 fn identifier(kind: &'static str, value: &str) -> Result<(), InvalidName> {
     let mut chars = value.chars();
     let first = chars.next().is_some_and(|c| c.is_ascii_alphanumeric());
@@ -77,6 +98,18 @@ fn identifier(kind: &'static str, value: &str) -> Result<(), InvalidName> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_file_name_that_is_too_long_is_cut_and_stays_distinct() {
+        assert_eq!(file_name("a", "-c1-eth0"), "a-c1-eth0");
+        let (one, two) = ("n".repeat(300), "n".repeat(301));
+        let [one, two] = [one, two].map(|head| file_name(&head, "-c1-eth0"));
+        assert_eq!((one.len(), two.len()), (255, 255));
+        assert!(one != two && one.ends_with("-c1-eth0"), "{one}");
+        let exact = file_name(&"n".repeat(247), "-c1-eth0");
+        assert_eq!(exact, format!("{}-c1-eth0", "n".repeat(247)));
+        assert!(file_name(&"ü".repeat(200), "-c1-eth0").len() <= 255);
+    }
 
     #[test]
     fn container_ids_follow_the_pattern() {

@@ -2,7 +2,7 @@
 //! A).
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
@@ -33,6 +33,8 @@ pub struct Runtime {
     pub env: Env,
     /// Time for each plugin; None waits forever.
     pub deadline: Option<Duration>,
+    /// When all plugins together have to be done: what runs then is killed, what comes later is not started.
+    pub until: Option<Instant>,
 }
 
 /// One attachment of a container to a network.

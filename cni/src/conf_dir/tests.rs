@@ -88,7 +88,7 @@ fn the_first_file_of_a_folder_is_loaded() {
 }
 
 #[test]
-fn a_conflist_gets_the_plugins_of_its_folder() {
+fn row_61_a_conflist_gets_the_plugins_of_its_folder() {
     let dir = dir(&[
         ("net.conflist", r#"{"name":"net","plugins":[{"type":"a"}]}"#),
         ("net/20.conf", r#"{"type":"c"}"#),
@@ -103,7 +103,7 @@ fn a_conflist_gets_the_plugins_of_its_folder() {
 }
 
 #[test]
-fn load_only_inlined_plugins_leaves_the_folder_alone() {
+fn row_32_load_only_inlined_plugins_leaves_the_folder_alone() {
     let dir = dir(&[
         (
             "a.conflist",

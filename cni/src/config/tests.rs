@@ -149,7 +149,7 @@ fn args_that_are_no_object_are_a_typed_error_and_change_nothing() {
 }
 
 #[test]
-fn a_plugin_gets_name_version_previous_result_and_its_own_capabilities() {
+fn row_32_a_plugin_gets_name_version_previous_result_and_its_own_capabilities() {
     let conf = list(
         r#"{"type":"x","capabilities":{"mac":true,"ips":false},"keep":12345678901234567890,"NAME":"old"}"#,
     );
@@ -172,7 +172,7 @@ fn a_capability_that_is_not_declared_true_is_not_passed() {
 }
 
 #[test]
-fn the_best_version_of_a_list_is_chosen() {
+fn row_32_the_best_version_of_a_list_is_chosen() {
     let version = |text: &str| list(text).version().unwrap();
     let plugins = r#""plugins":[{"type":"x"}]"#;
     assert_eq!(

@@ -1,4 +1,10 @@
 //! One child process: started in a process group of its own, fed, listened to, killed when late.
+//!
+//! A child outlives us when we are killed with a signal that nobody can catch, and that is left so. `PR_SET_PDEATHSIG`
+//! would kill it, but only it and not the IPAM plugin that it waits for, in the middle of a change to the kernel; it
+//! fires when the *thread* that forked ends, it has to be set between fork and exec (unsafe code), and it is lost when a
+//! delegate changes its credentials. Instead whoever undoes a killed command waits until what it started has ended:
+//! children inherit the lock of the sandbox (`Journal::lock_sandbox` of multus).
 #![expect(
     clippy::disallowed_methods,
     reason = "boundary: delegates run here and nowhere else"

@@ -70,7 +70,7 @@ fn alive(pid: i32) -> bool {
 }
 
 #[test]
-fn the_first_regular_file_of_the_path_is_found() {
+fn row_12_the_first_regular_file_of_the_path_is_found() {
     let (a, b) = (Bin::new(), Bin::new());
     fs::create_dir(a.file("bridge")).unwrap();
     let wanted = b.script("bridge", "");

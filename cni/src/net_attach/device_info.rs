@@ -5,7 +5,6 @@
     reason = "boundary: reads and writes DeviceInfo files"
 )]
 
-use std::ffi::OsString;
 use std::fs::{self, DirBuilder, OpenOptions};
 use std::io::{self, ErrorKind, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt, PermissionsExt};
@@ -13,6 +12,7 @@ use std::path::{Path, PathBuf};
 
 use serde::{Deserialize, Serialize};
 
+use crate::name;
 use crate::raw::raw;
 
 /// The version written.
@@ -151,7 +151,8 @@ pub fn dp_path(dir: &Path, resource: &str, device_id: &str) -> PathBuf {
 /// `<dir>/<attachment>-<container id>_<ifname>`, with `-` for every `/`; `attachment` is
 /// `namespace/name`.
 pub fn cni_path(dir: &Path, attachment: &str, container_id: &str, ifname: &str) -> PathBuf {
-    dir.join(format!("{attachment}-{container_id}_{ifname}").replace('/', "-"))
+    let tail = format!("-{container_id}_{ifname}").replace('/', "-");
+    dir.join(name::file_name(&attachment.replace('/', "-"), &tail))
 }
 
 /// Reads a file; None if there is none.
@@ -219,10 +220,12 @@ fn place(verb: &'static str, path: &Path, bytes: &[u8]) -> Result<(), DeviceInfo
         .mode(0o755)
         .create(dir)
         .map_err(io("create", dir))?;
-    let mut unfinished = OsString::from(".");
-    unfinished.push(path.file_name().unwrap_or_default());
-    unfinished.push(format!(".{}", std::process::id()));
-    let unfinished = dir.join(unfinished);
+    // Made short: the name itself may leave no room.
+    let unfinished = dir.join(format!(
+        ".{:016x}.{}",
+        name::hash(&path.to_string_lossy()),
+        std::process::id()
+    ));
     // A process of the same id may have died over its own attempt.
     let _litter = fs::remove_file(&unfinished);
     OpenOptions::new()

@@ -14,6 +14,7 @@ use serde_json::value::RawValue;
 
 use super::Target;
 use crate::args::Args;
+use crate::name;
 use crate::plugin::Attachment;
 use crate::raw::Object;
 use crate::result::{self, AddResult};
@@ -94,8 +95,8 @@ impl Cache {
 
     /// The file of one attachment.
     pub fn file(&self, network: &str, container_id: &str, ifname: &str) -> PathBuf {
-        self.results
-            .join(format!("{network}-{container_id}-{ifname}"))
+        let tail = format!("-{container_id}-{ifname}");
+        self.results.join(name::file_name(network, &tail))
     }
 
     /// Reads one attachment; None if there is no file.
@@ -141,12 +142,10 @@ impl Cache {
             .create(&self.results)
             .map_err(io("create", &self.results))?;
         let path = self.file(&cached.network, &cached.container_id, &cached.ifname);
-        // The dot keeps it out of every list: no network name begins with one.
+        // The dot keeps it out of every list: no network name begins with one. The name itself may leave no room.
         let unfinished = self.results.join(format!(
-            ".{}-{}-{}.{}",
-            cached.network,
-            cached.container_id,
-            cached.ifname,
+            ".{:016x}.{}",
+            name::hash(&path.to_string_lossy()),
             std::process::id()
         ));
         OpenOptions::new()

@@ -1,6 +1,7 @@
 //! One plugin of a network, called with one verb.
 
 use std::env::join_paths;
+use std::time::{Duration, Instant};
 
 use serde_json::value::RawValue;
 
@@ -35,16 +36,35 @@ impl PluginCall<'_> {
     ) -> Result<Vec<u8>, RuntimeError> {
         let output =
             exec::find(self.plugin.plugin_type(), &self.runtime.path).and_then(|program| {
+                let deadline = self.deadline();
+                if deadline == Some(Duration::ZERO) {
+                    return Err(ExecError::TooLate {
+                        program,
+                        command: self.command.as_str().to_owned(),
+                    });
+                }
                 exec::call(&Call {
                     program: &program,
                     command: self.command.as_str(),
                     env: &self.env(target),
                     stdin: &stdin.to_bytes(),
-                    deadline: self.runtime.deadline,
+                    deadline,
                     busy_pause: exec::BUSY_PAUSE,
                 })
             });
         Ok(output.map_err(|error| self.failed(error))?.stdout)
+    }
+
+    /// The plugin's own time, or what is left of the time for all.
+    fn deadline(&self) -> Option<Duration> {
+        let left = self
+            .runtime
+            .until
+            .map(|until| until.saturating_duration_since(Instant::now()));
+        match (self.runtime.deadline, left) {
+            (Some(own), Some(left)) => Some(own.min(left)),
+            (own, left) => own.or(left),
+        }
     }
 
     /// A result in the network's version.

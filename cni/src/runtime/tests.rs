@@ -61,6 +61,7 @@ impl Node {
             .into_iter()
             .collect(),
             deadline: Some(Duration::from_secs(20)),
+            until: None,
         }
     }
 

@@ -133,7 +133,9 @@ pub fn failure_of(verb: &str, name: &str, ifname: &str, error: &RuntimeError) ->
                 Reason::of_details(&own.details).unwrap_or(Reason::DelegateFailed),
                 own.details.clone(),
             ),
-            ExecError::Deadline { .. } => (Reason::DelegateTimeout, String::new()),
+            ExecError::Deadline { .. } | ExecError::TooLate { .. } => {
+                (Reason::DelegateTimeout, String::new())
+            }
             _ => (Reason::DelegateFailed, String::new()),
         },
         RuntimeError::Name(_) | RuntimeError::Config { .. } => {

@@ -14,6 +14,7 @@ mod del;
 mod gc;
 pub(crate) mod repair;
 mod replay;
+mod stale;
 mod status;
 
 /// The plugin.
@@ -29,7 +30,25 @@ impl Multus {
         call: &Invocation,
         command: impl FnOnce(&Session<'_>) -> Result<T, Failure>,
     ) -> Result<T, cni::Error> {
-        let served = Session::new(call, &self.node).and_then(|session| command(&session));
+        let served = Session::new(call, &self.node).and_then(|session| {
+            let outcome = command(&session);
+            let about = || {
+                let pod = session.pod.as_ref().map(ToString::to_string);
+                format!(
+                    "{} {} {}",
+                    call.command,
+                    call.container_id,
+                    pod.unwrap_or_default()
+                )
+            };
+            match &outcome {
+                Ok(_) => session.log().verbose(|| format!("{}: done", about())),
+                Err(failure) => session
+                    .log()
+                    .failed(&format!("{}: {}", about(), failure.msg)),
+            }
+            outcome
+        });
         served.map_err(|mut failure| {
             failure.msg = format!("multus: {}", failure.msg);
             failure.into()

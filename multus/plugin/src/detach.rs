@@ -36,7 +36,7 @@ pub struct Remaining {
 }
 
 /// Deletes all entries, the last one first. Returns those that failed, in their own order.
-pub fn detach(entries: &[Entry], place: &Place, runtime: &Runtime, log: Log) -> Vec<Remaining> {
+pub fn detach(entries: &[Entry], place: &Place, runtime: &Runtime, log: &Log) -> Vec<Remaining> {
     let mut remaining: Vec<_> = entries
         .iter()
         .rev()
@@ -52,7 +52,7 @@ pub fn detach(entries: &[Entry], place: &Place, runtime: &Runtime, log: Log) -> 
     remaining
 }
 
-fn detach_one(entry: &Entry, place: &Place, runtime: &Runtime, log: Log) -> Result<(), Failure> {
+fn detach_one(entry: &Entry, place: &Place, runtime: &Runtime, log: &Log) -> Result<(), Failure> {
     let network = NetworkList::parse(entry.config.get().as_bytes())
         .and_then(|network| network.check_name().map(|()| network));
     match network {
@@ -74,9 +74,17 @@ fn detach_one(entry: &Entry, place: &Place, runtime: &Runtime, log: Log) -> Resu
                 entry.name
             ));
         }
-        Ok(network) => runtime
-            .del(&network, &target(entry, place))
-            .map_err(|error| failure_of("detach", &entry.name, &entry.ifname, &error))?,
+        Ok(network) => {
+            log.debug(|| {
+                format!(
+                    "DEL {}: detach {} from {}",
+                    place.container_id, entry.ifname, entry.name
+                )
+            });
+            runtime
+                .del(&network, &target(entry, place))
+                .map_err(|error| failure_of("detach", &entry.name, &entry.ifname, &error))?;
+        }
     }
     if let Some(path) = &entry.device_info
         && let Err(error) = device_info::remove(path)

@@ -142,6 +142,15 @@ impl Journal {
         Ok(file::write(&copy, &bytes, PRIVATE, Durability::Process)?)
     }
 
+    /// Puts an unreadable record of what is kept to the others that are damaged.
+    pub fn set_kept_aside(&self, container_id: &str) -> Result<(), JournalError> {
+        file::create_dir(&self.root.join(Shelf::Damaged.folder()), PRIVATE_DIR)?;
+        Ok(file::rename(
+            &self.path(Shelf::Kept, container_id),
+            &self.path(Shelf::Damaged, container_id),
+        )?)
+    }
+
     /// Container ids on a shelf, sorted.
     pub fn list(&self, on: Shelf) -> Result<Vec<String>, JournalError> {
         Ok(file::list(&self.root.join(on.folder()))?)

@@ -8,6 +8,7 @@
 pub mod admin;
 pub mod allowed;
 pub mod attach;
+pub mod auxiliary;
 pub mod command;
 pub mod config;
 pub mod decision;
@@ -16,6 +17,7 @@ pub mod failure;
 pub mod journal;
 pub mod lifecycle;
 pub mod log;
+pub mod passthru;
 pub mod planner;
 pub mod primary;
 pub mod sandbox;

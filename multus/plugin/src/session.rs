@@ -1,7 +1,7 @@
 //! One call of the plugin with everything that its commands share: configuration, journal, runtime side.
 
 use std::path::PathBuf;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use cni::args::Args;
 use cni::error::code;
@@ -32,6 +32,8 @@ pub struct Node {
     pub devinfo: PathBuf,
     /// Where the container runtime keeps its networks' state, with `results` below it.
     pub runtime_cache: PathBuf,
+    /// Where a log file may be.
+    pub log_dirs: Vec<PathBuf>,
 }
 
 /// One call.
@@ -49,6 +51,7 @@ pub struct Session<'a> {
     pub pod: Option<PodRef>,
     /// The runtime's CNI_ARGS.
     args: Args,
+    log: Log,
 }
 
 impl<'a> Session<'a> {
@@ -65,6 +68,7 @@ impl<'a> Session<'a> {
         Ok(Self {
             journal: Journal::new(&conf.cni_dir),
             pod: pod_of(&args),
+            log: Log::new(&conf, &node.log_dirs, node.now),
             args,
             conf,
             call,
@@ -79,6 +83,7 @@ impl<'a> Session<'a> {
             cache_dir: Some(self.conf.cni_dir.clone()),
             env: self.call.env.clone(),
             deadline: Some(self.conf.delegate_timeout()),
+            until: None,
         }
     }
 
@@ -95,6 +100,14 @@ impl<'a> Session<'a> {
         let deadline = self.conf.delegate_timeout().min(limit);
         Runtime {
             deadline: Some(deadline),
+            ..self.runtime()
+        }
+    }
+
+    /// The runtime side of work that has to be over by then, all plugins of all networks together.
+    pub fn runtime_until(&self, until: Instant) -> Runtime {
+        Runtime {
+            until: Some(until),
             ..self.runtime()
         }
     }
@@ -147,8 +160,8 @@ impl<'a> Session<'a> {
     }
 
     /// Where warnings go.
-    pub fn log(&self) -> Log {
-        Log::new(self.conf.log_to_stderr.unwrap_or(true))
+    pub const fn log(&self) -> &Log {
+        &self.log
     }
 
     /// binDir, then CNI_PATH.

@@ -198,10 +198,6 @@ pub enum Refusal {
         device: String,
         kind: String,
     },
-    #[error(
-        "the configuration asks for the auxiliary chain {chain}, which is not supported yet: remove auxiliaryCNIChainName, or put the chain's plugins into the primary network's own list"
-    )]
-    AuxiliaryChain { chain: String },
 }
 
 impl Refusal {
@@ -217,8 +213,7 @@ impl Refusal {
             | Self::Nameless { .. }
             | Self::Recursion { .. }
             | Self::NotAllowed { .. }
-            | Self::SoftwareSlot { .. }
-            | Self::AuxiliaryChain { .. } => Reason::NetworkInvalid,
+            | Self::SoftwareSlot { .. } => Reason::NetworkInvalid,
             Self::Annotation { .. }
             | Self::Isolated { .. }
             | Self::InterfaceName { .. }

@@ -1,5 +1,6 @@
 //! Which networks a pod gets, and in which order: default network, further delegates,
-//! defaultNetworks, annotation of the namespace, annotation of the pod (spec/multus.md §2.4 "Order").
+//! defaultNetworks, annotation of the namespace, annotation of the pod (spec/multus.md §2.4 "Order"). The auxiliary chain
+//! comes last; the plugin adds it, since its files are the host's.
 
 use cni::name::check_interface;
 use cni::net_attach::selection::{self, Selection};
@@ -44,12 +45,6 @@ pub(super) fn of(
     let Question {
         conf, pod, request, ..
     } = question;
-    // Refused rather than left out without a word.
-    if !conf.auxiliary_cni_chain_name.is_empty() {
-        return Err(Refusal::AuxiliaryChain {
-            chain: conf.auxiliary_cni_chain_name.clone(),
-        });
-    }
     let mut wanted = configured(conf, &pod.pod.namespace)?;
     if request.primary_only {
         wanted.truncate(1);
@@ -133,7 +128,6 @@ pub fn is_plain(conf: &NetConf, pod: &PodFacts) -> bool {
         && pod.default_network.is_none()
         && conf.default_networks_of(&pod.pod.namespace).is_empty()
         && !conf.asks_namespace(&pod.pod.namespace)
-        && conf.auxiliary_cni_chain_name.is_empty()
 }
 
 fn configured(conf: &NetConf, namespace: &str) -> Result<Vec<Wanted>, Refusal> {

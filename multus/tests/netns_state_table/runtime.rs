@@ -129,6 +129,7 @@ pub(crate) fn node(place: &Place, call: &Call<'_>) -> Node {
         own_dir: None,
         devinfo: place.path("devinfo"),
         runtime_cache: place.path("runtime"),
+        log_dirs: Vec::new(),
     }
 }
 
@@ -190,6 +191,7 @@ fn call_another(place: &Place, list: &NetworkList, call: &Call<'_>) -> Answer {
         cache_dir: None,
         env: env(place, call),
         deadline: None,
+        until: None,
     };
     let target = Target {
         container_id: call.container.to_owned(),

@@ -117,3 +117,14 @@ fn what_is_no_device_info_is_named() {
         format!("write device info {}", dir.path().join("d").display())
     );
 }
+
+#[test]
+fn an_attachment_whose_name_is_too_long_for_a_file_has_a_file_all_the_same() {
+    let dir = tempfile::tempdir().unwrap();
+    let nad = format!("d/{}", "n".repeat(253));
+    let path = cni_path(dir.path(), &nad, &"c".repeat(64), "net1");
+    write(&path, &pci()).unwrap();
+    assert_eq!(read(&path).unwrap(), Some(pci()));
+    let other = cni_path(dir.path(), &format!("{nad}n"), &"c".repeat(64), "net1");
+    assert_ne!(path, other);
+}

@@ -54,7 +54,7 @@ fn what_is_written_is_read() {
 }
 
 #[test]
-fn the_file_is_what_libcni_writes() {
+fn row_40_the_file_is_what_libcni_writes() {
     let (_dir, cache) = cache();
     cache.write(&cached("c1")).unwrap();
     let text = fs::read_to_string(cache.results.join("net-c1-net1")).unwrap();
@@ -77,7 +77,7 @@ fn folder_and_file_are_for_root_only() {
 }
 
 #[test]
-fn a_file_of_go_with_spaces_and_other_order_is_read() {
+fn row_40_a_file_of_go_with_spaces_and_other_order_is_read() {
     let (_dir, cache) = cache();
     let text = r#"{
         "result": {"cniVersion": "0.3.1", "ips": [{"version": "4", "address": "10.0.0.2/24"}]},

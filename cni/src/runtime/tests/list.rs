@@ -17,7 +17,7 @@ fn chain() -> Node {
 }
 
 #[test]
-fn each_plugin_gets_its_predecessors_result_and_the_last_result_counts() {
+fn row_32_each_plugin_gets_its_predecessors_result_and_the_last_result_counts() {
     let node = chain();
     let result = node.runtime().add(&network(CHAIN), &target()).unwrap();
     assert_eq!(result.interfaces[0].mac, "02:00:00:00:00:01");
@@ -178,6 +178,41 @@ fn a_hanging_plugin_fails_add_with_try_again_later() {
         error,
         RuntimeError::Plugin { source, .. } if matches!(*source, crate::exec::ExecError::Deadline { .. })
     ));
+}
+
+#[test]
+fn all_plugins_of_a_network_together_end_by_the_time_given_and_what_comes_later_is_not_started() {
+    let node = chain();
+    node.plugin("second", "exec sleep 1000");
+    let soon = Runtime {
+        until: Instant::now().checked_add(Duration::from_millis(300)),
+        ..node.runtime()
+    };
+    assert_eq!(soon.del(&network(CHAIN), &target()).unwrap_err().code(), 11);
+    assert_eq!(node.order(), ["second DEL"]);
+    let past = Runtime {
+        until: Some(Instant::now()),
+        ..node.runtime()
+    };
+    let error = Error::from(past.del(&network(CHAIN), &target()).unwrap_err());
+    assert!(
+        error.code == 11 && error.msg.contains("was not started"),
+        "{error}"
+    );
+    assert_eq!(node.order(), ["second DEL"]);
+}
+
+#[test]
+fn a_network_whose_name_is_too_long_for_a_file_is_cached_all_the_same() {
+    let node = chain();
+    let long = CHAIN.replace("\"net\"", &format!("\"{}\"", "n".repeat(300)));
+    let network = network(&long);
+    node.runtime().add(&network, &target()).unwrap();
+    let listed = node.runtime().cache().unwrap().list().unwrap();
+    assert_eq!(listed[0].network, "n".repeat(300));
+    node.runtime().del(&network, &target()).unwrap();
+    assert!(node.seen()[2].get("prevResult").is_some());
+    assert!(node.runtime().cache().unwrap().list().unwrap().is_empty());
 }
 
 #[test]

@@ -258,6 +258,7 @@ fn delegates(
         cache_dir: Some(ground.dir.join("alone")),
         env: Env::from_iter([("PATH", "/usr/sbin:/usr/bin:/sbin:/bin")]),
         deadline: None,
+        until: None,
     };
     Ok(Work::Delegates(runtime, calls, command))
 }

@@ -12,6 +12,7 @@ use serde_json::value::RawValue;
 use super::{busy, check_readiness, del, replay};
 use crate::allowed;
 use crate::attach::{Attached, delegate_failure, prepare};
+use crate::auxiliary;
 use crate::decision::{Decision, decide};
 use crate::detach::{detach, target};
 use crate::failure::Failure;
@@ -41,7 +42,7 @@ pub(super) fn add(session: &Session<'_>) -> Result<AddResult, Failure> {
             }
         },
     };
-    replay::replay(session);
+    replay::afterwards(session);
     Ok(result)
 }
 
@@ -63,8 +64,11 @@ fn refused_while_draining() -> Failure {
 
 /// Only what the configuration names: no planner, and for the one default network no file either.
 fn plain(session: &Session<'_>, budget: &mut Budget) -> Result<AddResult, Failure> {
-    let attachments = primary::attachments(&session.conf, &session.call.ifname)?;
+    let mut attachments = primary::attachments(&session.conf, &session.call.ifname)?;
     allowed::check_attachments(&session.conf, &attachments)?;
+    let chain = chain(session, &attachments)?;
+    let is_chained = chain.is_some();
+    attachments.extend(chain);
     if let [only] = attachments.as_slice() {
         let _gc = budget
             .spend(|deadline| session.journal.lock_out_gc_if_it_ever_ran(left(deadline)))
@@ -79,6 +83,10 @@ fn plain(session: &Session<'_>, budget: &mut Budget) -> Result<AddResult, Failur
         }
     }
     let _locks = lock(session, budget)?;
+    // No record may follow the going of multus.
+    if is_chained && draining(session)?.is_some() {
+        return Err(refused_while_draining());
+    }
     del::clear_half_done(session)?;
     let recording = Recording::Needed;
     attach_all(
@@ -88,6 +96,15 @@ fn plain(session: &Session<'_>, budget: &mut Budget) -> Result<AddResult, Failur
         recording,
         |_| Ok(()),
     )
+}
+
+/// The auxiliary chain, but not while draining: its record would keep multus on the node for ever.
+fn chain(session: &Session<'_>, others: &[Attachment]) -> Result<Option<Attachment>, Failure> {
+    let chain = auxiliary::attachment(&session.conf, others)?;
+    if chain.is_some() && draining(session)?.is_some() {
+        return Ok(None);
+    }
+    Ok(chain)
 }
 
 /// The default network alone, of which no record is needed: DEL without a record goes to it.
@@ -153,17 +170,20 @@ fn planned(
         return Err(refused_while_draining());
     }
     del::clear_half_done(session)?;
-    let recording = if is_as_configured(&plan.attachments, request) {
-        Recording::Needless
-    } else {
-        Recording::Needed
-    };
-    let pod = Some(plan.pod.clone());
-    let outcome = allowed::check_attachments(&session.conf, &plan.attachments).and_then(|()| {
-        attach_all(session, &plan.attachments, pod, recording, |attached| {
-            planner.report(&report(session, &plan, attached, None), budget)
-        })
-    });
+    let outcome = allowed::check_attachments(&session.conf, &plan.attachments)
+        .and_then(|()| auxiliary::attachment(&session.conf, &plan.attachments))
+        .and_then(|chain| {
+            let attachments = [plan.attachments.clone(), chain.into_iter().collect()].concat();
+            let recording = if is_as_configured(&attachments, request) {
+                Recording::Needless
+            } else {
+                Recording::Needed
+            };
+            let pod = Some(plan.pod.clone());
+            attach_all(session, &attachments, pod, recording, |attached| {
+                planner.report(&report(session, &plan, attached, None), budget)
+            })
+        });
     outcome.inspect_err(|failure| {
         // For the pod's events. The failure itself is what counts, whether or not this arrives.
         let told = planner.report(&report(session, &plan, &[], Some(failure)), budget);

@@ -41,7 +41,7 @@ pub(super) fn del(session: &Session<'_>) -> Result<(), Failure> {
     {
         session.log().warn(&cni::error::chain(&error));
     }
-    replay::replay(session);
+    replay::afterwards(session);
     if outcome.is_ok() {
         drop(gc);
         leave_if_last(session, LEAVING);

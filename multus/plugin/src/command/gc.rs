@@ -9,6 +9,7 @@ use std::time::Duration;
 use cni::config::NetworkList;
 use cni::error::code;
 use cni::plugin::Attachment;
+use cni::runtime::Runtime;
 use host::error::Kind;
 use host::file::Durability;
 
@@ -53,6 +54,7 @@ pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
         }
         Err(error) => return Err(busy("lock out ADD and DEL", &error)),
     };
+    let runtime = session.runtime_within(PLUGIN);
     let is_valid = |id: &str| valid.iter().any(|valid| valid.container_id == id);
     let mut problems = Vec::new();
     let mut unreadable = Vec::new();
@@ -70,7 +72,7 @@ pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
             Ok(Some(record)) if is_valid(&id) || !is_stale(&record, session) => {
                 networks.protect(&id, &record.attachments);
             }
-            Ok(Some(record)) => problems.extend(collect(session, record)),
+            Ok(Some(record)) => problems.extend(collect(session, record, &runtime)),
             Err(error) if is_valid(&id) => unreadable.push(cni::error::chain(&error)),
             Err(error) => session.log().warn(&cni::error::chain(&error)),
         }
@@ -99,7 +101,6 @@ pub(super) fn gc(session: &Session<'_>) -> Result<(), Failure> {
             "secondary networks are not collected, a valid sandbox's record is unreadable: {words}"
         ));
     }
-    let runtime = session.runtime_within(PLUGIN);
     for told in &networks.0 {
         if let Err(error) = runtime.gc(&told.network, &told.valid) {
             let (name, cause) = (told.network.name(), cni::error::chain(&error));
@@ -143,20 +144,23 @@ impl Networks {
     }
 }
 
-fn is_stale(record: &Record, session: &Session<'_>) -> bool {
+pub(super) fn is_stale(record: &Record, session: &Session<'_>) -> bool {
     session.node.now.saturating_sub(record.created) >= YOUNG && !is_alive(record, session.node)
 }
 
 /// Deletes a stale sandbox's attachments; what fails is kept for the replay. Returns a problem.
-fn collect(session: &Session<'_>, mut record: Record) -> Option<String> {
+pub(super) fn collect(
+    session: &Session<'_>,
+    mut record: Record,
+    runtime: &Runtime,
+) -> Option<String> {
     let place = Place {
         container_id: record.container_id.clone(),
         netns: netns_of(&record, session.node),
         args: record.cni_args.clone(),
         prev_result: None,
     };
-    let runtime = session.runtime_within(PLUGIN);
-    let remaining = detach(&record.attachments, &place, &runtime, session.log());
+    let remaining = detach(&record.attachments, &place, runtime, session.log());
     let failed = remaining
         .first()
         .map(|remaining| remaining.failure.msg.clone());

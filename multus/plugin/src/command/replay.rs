@@ -1,4 +1,5 @@
-//! What earlier DELs could not delete is tried again after our own work, for at most a second.
+//! What earlier commands left is done after our own work, for at most a second: DELs that failed and were kept, then
+//! records of sandboxes that are gone ([`super::stale`]).
 
 use std::time::{Duration, Instant};
 
@@ -6,11 +7,12 @@ use host::boot::boot_id;
 use host::file::Durability;
 use host::netns::NetNs;
 
+use super::stale;
 use crate::detach::{Place, detach};
-use crate::journal::{Record, Shelf};
+use crate::journal::{JournalError, Record, Shelf};
 use crate::session::{Node, Session};
 
-/// Longest time of one replay.
+/// Longest time of all of it, every plugin of every network together.
 const LIMIT: Duration = Duration::from_secs(1);
 
 /// Below this it is not worth starting a program.
@@ -24,10 +26,20 @@ pub(super) fn has_kept(session: &Session<'_>) -> bool {
     matches!(record, Ok(Some(_)))
 }
 
-/// Tries what is kept, the one whose last try is longest ago first. Never fails: the command has done
-/// its own work.
-pub(super) fn replay(session: &Session<'_>) {
-    let start = Instant::now();
+/// Never fails: the command has done its own work.
+pub(super) fn afterwards(session: &Session<'_>) {
+    let until = Instant::now() + LIMIT;
+    replay(session, until);
+    stale::collect_some(session, until);
+}
+
+/// Whether there is time for one more program.
+pub(super) fn is_time_left(until: Instant) -> bool {
+    until.saturating_duration_since(Instant::now()) >= SHORTEST
+}
+
+/// Tries what is kept, the one whose last try is longest ago first.
+fn replay(session: &Session<'_>, until: Instant) {
     let ids = session.journal.list(Shelf::Kept).unwrap_or_else(|error| {
         session.log().warn(&cni::error::chain(&error));
         Vec::new()
@@ -36,7 +48,7 @@ pub(super) fn replay(session: &Session<'_>) {
     records.sort_unstable_by_key(|record| record.tried);
     for record in records {
         let id = record.container_id.clone();
-        if LIMIT.saturating_sub(start.elapsed()) < SHORTEST {
+        if !is_time_left(until) {
             return;
         }
         // Another command may be at it.
@@ -47,7 +59,7 @@ pub(super) fn replay(session: &Session<'_>) {
         let Some(record) = readable(session, &id) else {
             continue;
         };
-        if retry(session, record, start) {
+        if retry(session, record, until) {
             // A lock file that stays is found again by the next command of that name.
             let _ = lock.remove();
         }
@@ -55,18 +67,17 @@ pub(super) fn replay(session: &Session<'_>) {
 }
 
 /// True if nothing of the sandbox is left.
-fn retry(session: &Session<'_>, mut record: Record, start: Instant) -> bool {
+fn retry(session: &Session<'_>, mut record: Record, until: Instant) -> bool {
     let place = Place {
         container_id: record.container_id.clone(),
         netns: netns_of(&record, session.node),
         args: record.cni_args.clone(),
         prev_result: None,
     };
+    let runtime = session.runtime_until(until);
     let mut remaining = Vec::new();
     for entry in std::mem::take(&mut record.attachments).iter().rev() {
-        let left = LIMIT.saturating_sub(start.elapsed());
-        let gone = left >= SHORTEST && {
-            let runtime = session.runtime_within(left);
+        let gone = is_time_left(until) && {
             let failed = detach(std::slice::from_ref(entry), &place, &runtime, session.log());
             if let Some(failed) = failed.first() {
                 record.failure = Some((&failed.failure).into());
@@ -97,14 +108,19 @@ fn retry(session: &Session<'_>, mut record: Record, start: Instant) -> bool {
     done
 }
 
+/// A damaged one is set aside, or every command would stumble over it; `multus repair` and the backlog show it there.
 fn readable(session: &Session<'_>, id: &str) -> Option<Record> {
-    session
-        .journal
-        .read(Shelf::Kept, id)
-        .unwrap_or_else(|error| {
-            session.log().warn(&cni::error::chain(&error));
-            None
-        })
+    let error = match session.journal.read(Shelf::Kept, id) {
+        Ok(record) => return record,
+        Err(error) => error,
+    };
+    session.log().warn(&cni::error::chain(&error));
+    if matches!(error, JournalError::Damaged { .. })
+        && let Err(error) = session.journal.set_kept_aside(id)
+    {
+        session.log().warn(&cni::error::chain(&error));
+    }
+    None
 }
 
 /// CNI_NETNS of a recorded sandbox: its path if the same namespace is still behind it, else empty.

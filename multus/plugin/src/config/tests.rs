@@ -5,7 +5,7 @@ fn conf(json: &str) -> NetConf {
 }
 
 #[test]
-fn defaults_are_those_of_go_multus() {
+fn row_5_defaults_are_those_of_go_multus() {
     let conf = conf(r#"{"name":"n","type":"multus"}"#);
     assert_eq!(conf.conf_dir, PathBuf::from("/etc/cni/multus/net.d"));
     assert_eq!(conf.cni_dir, PathBuf::from("/var/lib/cni/multus"));
@@ -17,7 +17,7 @@ fn defaults_are_those_of_go_multus() {
 }
 
 #[test]
-fn null_and_empty_values_mean_the_default() {
+fn row_5_null_and_empty_values_mean_the_default() {
     let conf = conf(
         r#"{"name":"n","type":null,"confDir":"","cniDir":null,"systemNamespaces":[],"delegates":null,"runtimeConfig":null,"prevResult":null}"#,
     );

@@ -8,6 +8,7 @@ use std::path::Path;
 
 use base64::Engine;
 use base64::engine::general_purpose::STANDARD;
+use cni::net_attach::device_info;
 use host::file;
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -113,10 +114,8 @@ pub fn read(
         } else {
             delegate.name.clone()
         };
-        let device_info = (index > 0 && !delegate.device.is_empty()).then(|| {
-            let file = format!("{name}-{container_id}_{wanted}").replace('/', "-");
-            devinfo.join(file)
-        });
+        let device_info = (index > 0 && !delegate.device.is_empty())
+            .then(|| device_info::cni_path(devinfo, &name, container_id, &wanted));
         left.entries.push(Entry {
             default: index == 0,
             capabilities: cached

@@ -108,7 +108,7 @@ fn the_record_is_on_disk_before_the_first_delegate_runs() {
 }
 
 #[test]
-fn a_failure_undoes_everything_in_reverse_order_and_leaves_nothing() {
+fn row_44_a_failure_undoes_everything_in_reverse_order_and_leaves_nothing() {
     let (node, _sandbox, daemon) = planned(&three());
     node.fail("two", "ADD", 42, "the switch is on fire");
     let (code, msg, details) = node.call("ADD", &node.asking()).error();
@@ -145,7 +145,7 @@ fn assert_only_locks_are_left(node: &Node) {
 }
 
 #[test]
-fn a_report_that_is_refused_undoes_everything() {
+fn row_44_a_report_that_is_refused_undoes_everything() {
     let refusal = json!({"code": 7, "msg": "pod has another uid", "details": "AnnotationInvalid"});
     let (node, _sandbox, _daemon) = planned_with(plan(&three()), Reply::Say(400, refusal));
     let (code, msg, details) = node.call("ADD", &node.asking()).error();
@@ -172,7 +172,7 @@ fn a_daemon_that_dies_between_plan_and_report_undoes_everything() {
 }
 
 #[test]
-fn what_undo_cannot_delete_stays_recorded_for_del() {
+fn row_44_what_undo_cannot_delete_stays_recorded_for_del() {
     let (node, _sandbox, _daemon) = planned(&three());
     node.fail("two", "ADD", 42, "no");
     node.fail("one", "DEL", 5, "stuck");
@@ -207,7 +207,7 @@ fn a_half_done_sandbox_is_undone_before_it_is_added_again() {
 }
 
 #[test]
-fn an_interface_name_that_exists_is_refused_and_that_interface_survives() {
+fn row_22_an_interface_name_that_exists_is_refused_and_that_interface_survives() {
     let (node, sandbox, _daemon) = planned(&three());
     let mut netlink = sandbox.netns.netlink().unwrap();
     netlink.create_link("net1", NewLink::Bridge).unwrap();
@@ -264,7 +264,7 @@ fn a_namespace_that_is_not_there_is_refused_before_any_delegate() {
 }
 
 #[test]
-fn a_pod_that_is_gone_gets_an_empty_result_and_no_delegate() {
+fn row_45_a_pod_that_is_gone_gets_an_empty_result_and_no_delegate() {
     let (node, _sandbox, _daemon) = planned(&[]);
     let result = node.call("ADD", &node.asking()).ok().json();
     assert_eq!(result["ips"][0]["address"], "0.0.0.0/32");

@@ -45,7 +45,7 @@ fn a_delegate_that_fails_silently_is_quoted_from_stderr() {
 }
 
 #[test]
-fn a_delegate_that_hangs_is_killed_with_its_children_and_undone() {
+fn row_70_a_delegate_that_hangs_is_killed_with_its_children_and_undone() {
     let (node, code, _, details) = refused(|node| {
         let pid = node.path("pid");
         node.behave(

@@ -29,7 +29,7 @@ fn left(node: &Node) -> Vec<String> {
 }
 
 #[test]
-fn del_needs_neither_daemon_nor_namespace_and_leaves_nothing() {
+fn row_42_del_needs_neither_daemon_nor_namespace_and_leaves_nothing() {
     let (node, conf) = orphaned();
     node.call("DEL", &conf).ok();
     assert_eq!(node.order(), REVERSE);
@@ -41,7 +41,7 @@ fn del_needs_neither_daemon_nor_namespace_and_leaves_nothing() {
 }
 
 #[test]
-fn del_uses_the_recorded_configuration_when_the_files_have_changed() {
+fn row_43_del_uses_the_recorded_configuration_when_the_files_have_changed() {
     let (node, conf) = orphaned();
     node.write(
         "conf/10-primary.conflist",
@@ -62,7 +62,7 @@ fn a_second_del_goes_to_the_default_network_and_succeeds() {
 }
 
 #[test]
-fn every_attachment_is_tried_and_only_what_failed_is_tried_again() {
+fn row_41_every_attachment_is_tried_and_only_what_failed_is_tried_again() {
     let (node, conf) = orphaned();
     node.fail("two", "DEL", 5, "no such file or directory");
     let (code, msg, _) = node.call("DEL", &conf).error();
@@ -78,7 +78,8 @@ fn every_attachment_is_tried_and_only_what_failed_is_tried_again() {
 }
 
 #[test]
-fn a_secondary_that_never_deletes_is_told_three_times_then_kept_and_replayed_by_later_commands() {
+fn row_14_a_secondary_that_never_deletes_is_told_three_times_then_kept_and_replayed_by_later_commands()
+ {
     let (node, conf) = orphaned();
     node.fail("one", "DEL", 5, "stuck");
     for _ in 0..3 {
@@ -210,7 +211,7 @@ fn a_damaged_result_cache_does_not_stop_del() {
 }
 
 #[test]
-fn a_sandbox_of_go_multus_is_deleted_in_reverse_order_from_its_cache_file() {
+fn row_39_a_sandbox_of_go_multus_is_deleted_in_reverse_order_from_its_cache_file() {
     let node = Node::new();
     // base64 of {"cniVersion":"1.0.0","name":"cbr0","type":"primary"} and of the same for n and one.
     let file = json!([
@@ -270,7 +271,7 @@ fn a_plain_pod_in_a_sandbox_of_which_something_is_kept_is_recorded_so_that_del_r
 }
 
 #[test]
-fn a_plugin_killed_between_two_delegates_leaves_a_record_from_which_del_cleans_up() {
+fn row_70_a_plugin_killed_between_two_delegates_leaves_a_record_from_which_del_cleans_up() {
     let (node, _sandbox, _daemon) = planned(&three());
     node.behave("one", "ADD", "kill -9 $PPID; exit 0\n");
     let answer = node.call("ADD", &node.asking());
@@ -285,7 +286,7 @@ fn a_plugin_killed_between_two_delegates_leaves_a_record_from_which_del_cleans_u
 }
 
 #[test]
-fn an_add_does_not_wait_long_for_another_command_on_its_sandbox() {
+fn row_70_an_add_does_not_wait_long_for_another_command_on_its_sandbox() {
     let (node, _sandbox, _daemon) = planned(&three());
     let journal = multus_plugin::journal::Journal::new(&node.path("state"));
     let other = journal

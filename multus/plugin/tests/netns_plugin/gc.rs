@@ -44,7 +44,7 @@ pub(crate) fn age(node: &Node, container: &str) {
 }
 
 #[test]
-fn networks_are_told_of_their_own_attachments_and_stale_sandboxes_are_deleted() {
+fn row_4_networks_are_told_of_their_own_attachments_and_stale_sandboxes_are_deleted() {
     let (node, _sandbox, _daemon) = planned(&with_gc());
     for id in ["c1", "c9"] {
         node.call_for(id, "ADD", &node.asking()).ok();
@@ -86,7 +86,7 @@ fn a_young_sandbox_and_one_with_a_live_namespace_are_left_alone_and_protected() 
 }
 
 #[test]
-fn two_networks_with_one_name_share_one_list() {
+fn row_4_two_networks_with_one_name_share_one_list() {
     let mut plan = with_gc();
     plan[1]["config"]["name"] = json!("cbr0");
     let (node, _sandbox, _daemon) = planned(&plan);
@@ -114,7 +114,7 @@ fn an_unreadable_record_of_a_valid_sandbox_stops_the_collection_of_secondaries_a
 }
 
 #[test]
-fn gc_does_nothing_while_an_add_is_at_work() {
+fn row_4_gc_does_nothing_while_an_add_is_at_work() {
     let (node, _sandbox, _daemon) = planned(&with_gc());
     let journal = multus_plugin::journal::Journal::new(&node.path("state"));
     let add = journal.lock_out_gc(std::time::Duration::ZERO).unwrap();

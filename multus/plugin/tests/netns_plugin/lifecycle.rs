@@ -136,6 +136,18 @@ fn while_draining_plain_pods_are_served_and_others_refused_with_the_reason() {
 }
 
 #[test]
+fn while_draining_the_auxiliary_chain_is_left_out_or_its_record_would_keep_multus_for_ever() {
+    let node = Node::new();
+    installed(&node, Intent::Drain, UninstallPolicy::Block);
+    node.write("state/kept/x", "{}");
+    node.write("conf/vendor/a.conf", r#"{"type":"one"}"#);
+    let mut plain = generated(&node, &json!({}));
+    plain["auxiliaryCNIChainName"] = json!("vendor");
+    node.call("ADD", &plain).ok();
+    assert_eq!(node.order(), ["ADD primary eth0"]);
+}
+
+#[test]
 fn while_draining_with_primary_only_every_pod_gets_the_default_network() {
     let node = Node::new();
     installed(&node, Intent::Drain, UninstallPolicy::PrimaryOnly);
@@ -145,7 +157,7 @@ fn while_draining_with_primary_only_every_pod_gets_the_default_network() {
 }
 
 #[test]
-fn the_del_of_the_last_sandbox_of_a_draining_node_removes_configuration_program_and_state() {
+fn row_64_the_del_of_the_last_sandbox_of_a_draining_node_removes_configuration_program_and_state() {
     let (node, _sandbox, _daemon) = planned(&three());
     let store = installed(&node, Intent::Serve, UninstallPolicy::Block);
     let conf = generated(&node, &json!({"k8s.v1.cni.cncf.io/networks": "one,two"}));

@@ -127,7 +127,7 @@ fn a_failed_plain_add_is_undone_and_keeps_the_delegates_code() {
 }
 
 #[test]
-fn inline_delegates_are_all_attached_and_recorded_without_a_daemon() {
+fn row_46_inline_delegates_are_all_attached_and_recorded_without_a_daemon() {
     let mut node = Node::new();
     let sandbox = host::testing::netns::fresh();
     node.netns = sandbox.netns.path().display().to_string();
@@ -163,7 +163,7 @@ fn a_default_network_that_is_multus_itself_is_refused() {
 }
 
 #[test]
-fn add_does_not_wait_for_the_readiness_file() {
+fn row_11_add_does_not_wait_for_the_readiness_file() {
     let node = Node::new();
     let mut conf = node.plain();
     conf["readinessindicatorfile"] = json!(node.path("ready"));

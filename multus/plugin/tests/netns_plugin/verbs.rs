@@ -6,7 +6,7 @@ use crate::add::{planned, three};
 use crate::node::Node;
 
 #[test]
-fn check_asks_every_recorded_delegate_with_its_own_result() {
+fn row_2_check_asks_every_recorded_delegate_with_its_own_result() {
     let (node, _sandbox, _daemon) = planned(&three());
     node.call("ADD", &node.asking()).ok();
     node.forget_order();
@@ -48,7 +48,7 @@ fn check_of_a_plain_pod_uses_the_runtimes_result() {
 }
 
 #[test]
-fn check_passes_over_networks_too_old_for_it() {
+fn row_2_check_passes_over_networks_too_old_for_it() {
     let mut attachments = three();
     attachments[1]["config"]["cniVersion"] = json!("0.3.1");
     let (node, _sandbox, _daemon) = planned(&attachments);
@@ -68,7 +68,7 @@ fn new_enough(node: &Node) -> serde_json::Value {
 }
 
 #[test]
-fn status_asks_the_default_network_only_and_needs_no_daemon() {
+fn row_3_status_asks_the_default_network_only_and_needs_no_daemon() {
     let node = Node::new();
     let conf = new_enough(&node);
     node.call("STATUS", &conf).ok();
@@ -79,7 +79,7 @@ fn status_asks_the_default_network_only_and_needs_no_daemon() {
 }
 
 #[test]
-fn status_of_a_default_network_that_cannot_be_found_is_50_with_the_reason() {
+fn row_3_status_of_a_default_network_that_cannot_be_found_is_50_with_the_reason() {
     let node = Node::new();
     let conf = node.conf(&json!({"clusterNetwork": "nowhere"}));
     let (code, msg, details) = node.call("STATUS", &conf).error();
@@ -88,7 +88,7 @@ fn status_of_a_default_network_that_cannot_be_found_is_50_with_the_reason() {
 }
 
 #[test]
-fn version_lists_every_version() {
+fn row_1_version_lists_every_version() {
     let node = Node::new();
     let versions = node.call("VERSION", &json!({})).ok().json();
     assert_eq!(

@@ -333,10 +333,8 @@ fn row_10_isolation_is_for_wishes_and_not_for_what_the_nodes_configuration_names
 }
 
 #[test]
-fn an_auxiliary_chain_is_refused_and_not_left_out() {
+fn row_60_the_auxiliary_chain_is_added_by_the_plugin_and_not_planned() {
     let conf =
         r#""clusterNetwork":"/etc/cni/net.d/10-cbr0.conflist","auxiliaryCNIChainName":"vendor""#;
-    let (reason, text) = World::with_conf(conf).refused();
-    assert_eq!(reason, Reason::NetworkInvalid);
-    has_all(&text, &["auxiliary chain vendor", "auxiliaryCNIChainName"]);
+    assert_eq!(World::with_conf(conf).layout(), ["*cbr0 eth0"]);
 }

@@ -84,6 +84,10 @@ fn run(
             target.args.set(key, value);
         }
         check_interface(ready, sandbox)?;
+        session.log().debug(|| {
+            let (id, wanted) = (&session.call.container_id, ready.attachment);
+            format!("ADD {id}: attach {} to {}", wanted.ifname, wanted.name)
+        });
         progress.begun += 1;
         progress
             .attached

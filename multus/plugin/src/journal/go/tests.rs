@@ -35,7 +35,7 @@ fn a_sandbox_without_a_file_is_unknown() {
 }
 
 #[test]
-fn delegates_keep_order_names_and_interface_names_of_go_multus() {
+fn row_39_delegates_keep_order_names_and_interface_names_of_go_multus() {
     let dir = tempfile::tempdir().unwrap();
     let list = r#"{"cniVersion":"0.3.1","name":"cbr0","plugins":[{"type":"bridge"}]}"#;
     let conf = r#"{"name":"n","type":"sriov"}"#;
@@ -97,7 +97,7 @@ fn the_configuration_in_libcnis_cache_wins_over_the_lossy_copy() {
 }
 
 #[test]
-fn a_damaged_file_falls_back_to_libcnis_cache_of_this_container_only() {
+fn row_40_a_damaged_file_falls_back_to_libcnis_cache_of_this_container_only() {
     let dir = tempfile::tempdir().unwrap();
     write(dir.path(), "c1", "[{");
     for (id, ifname) in [("c1", "net1"), ("c1", "eth0"), ("x-c1", "eth0")] {
