@@ -8,11 +8,12 @@
 )]
 
 mod gauges;
+mod killed;
 mod planted;
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::process::{Command, Stdio};
+use std::process::{Child, Command, Stdio};
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::thread;
 use std::time::Instant;
@@ -76,7 +77,7 @@ fn node() {
     }
 }
 
-fn call(command: &str, worker: usize, pod: &TestNetNs, plugins: &Path) -> Value {
+fn start(command: &str, worker: usize, pod: &TestNetNs, plugins: &Path) -> Child {
     let config = json!({
         "cniVersion": "1.0.0", "name": "soft", "type": "sriov", "deviceID": format!("software-{worker}"),
         "fallback": { "type": "macvlan", "master": "eth1", "mode": "bridge" },
@@ -96,7 +97,11 @@ fn call(command: &str, worker: usize, pod: &TestNetNs, plugins: &Path) -> Value 
         .unwrap();
     let mut stdin = child.stdin.take().unwrap();
     stdin.write_all(config.to_string().as_bytes()).unwrap();
-    drop(stdin);
+    child
+}
+
+fn call(command: &str, worker: usize, pod: &TestNetNs, plugins: &Path) -> Value {
+    let child = start(command, worker, pod, plugins);
     let output = child.wait_with_output().unwrap();
     assert!(output.status.success(), "{command}: {output:?}");
     match output.stdout.as_slice() {
