@@ -3,8 +3,8 @@
 //! Invariant: no signal and no failure here touches the CNI configuration (spec/ecosystem.md §6.3 I3).
 
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::sync::atomic::AtomicBool;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use anyhow::Context;
@@ -45,6 +45,9 @@ use crate::sources::Sources;
 
 /// Pause between attempts to read the API credentials.
 const RETRY: Duration = Duration::from_secs(5);
+
+/// Whether NADs are still copied to disk.
+type Copying = Arc<Mutex<bool>>;
 
 /// How long the socket waits for the first lists of NADs and pods.
 const FIRST_LISTS: Duration = Duration::from_secs(1);
@@ -88,12 +91,7 @@ async fn serve(
         return Ok(());
     };
     let client = rotating.as_ref().map(Rotating::client);
-    for key in config.without_effect() {
-        warn!(
-            key,
-            "this key of the daemon configuration has no effect: set it in the file of multusConfigFile"
-        );
-    }
+    warn_of_keys(&config);
     let state = config.cni_dir.clone();
     let node = options.node_name.clone().unwrap_or_default();
     let socket_dir = options
@@ -133,6 +131,7 @@ async fn serve(
     });
     let mut outbox = None;
     let was_installed = guard.is_installed();
+    let copying: Copying = Arc::new(Mutex::new(true));
     if let Some(client) = client {
         drain_with(options.daemonset.as_deref(), &client, &guard, &metrics);
         let queue = Outbox::new(state.join("reports"), client.clone(), Arc::clone(&metrics));
@@ -154,6 +153,7 @@ async fn serve(
             nad_files,
             Arc::clone(&service),
             of_nads,
+            Arc::clone(&copying),
         );
         let events = Arc::clone(&events);
         tokio::spawn(async move { events.send(&client, &node).await });
@@ -181,10 +181,20 @@ async fn serve(
         .await;
     // Nothing is removed unless the node drains.
     guard.leave();
+    *copying.lock().unwrap_or_else(PoisonError::into_inner) = false;
     if was_installed {
         guard.remove_copies();
     }
     Ok(())
+}
+
+fn warn_of_keys(config: &Config) {
+    for key in config.without_effect() {
+        warn!(
+            key,
+            "this key of the daemon configuration has no effect: set it in the file of multusConfigFile"
+        );
+    }
 }
 
 /// Drains when the DaemonSet `NAMESPACE/NAME` is deleted.
@@ -290,6 +300,7 @@ fn follow_nads(
     files: NadFiles,
     service: Arc<Service>,
     metrics: Arc<Metrics>,
+    copying: Copying,
 ) {
     let (tell, mut changes) = mpsc::unbounded_channel::<Change>();
     let api = Api::all(client.clone());
@@ -319,7 +330,13 @@ fn follow_nads(
     tokio::spawn(async move {
         while let Some(change) = changes.recv().await {
             let (files, service) = (files.clone(), Arc::clone(&service));
+            let copying = Arc::clone(&copying);
             let stored = tokio::task::spawn_blocking(move || {
+                // Held while it works, so that nothing is written any more once it is false.
+                let going_on = copying.lock().unwrap_or_else(PoisonError::into_inner);
+                if !*going_on {
+                    return Ok(());
+                }
                 keep_primary(&service, &change);
                 files.apply(change)
             });

@@ -97,14 +97,14 @@ impl Guard {
         installed.is_ok_and(|found| found.is_some_and(|found| found.intent == Intent::Serve))
     }
 
-    /// Removes what Cilium made of our file, once ours is there again.
+    /// Removes what Cilium made of our file, once ours is there again, or is to be there no more.
     fn remove_renamed(&self) {
         let store = Store::new(&self.cni_dir);
         let Ok(Some(installed)) = store.read() else {
             return;
         };
         let ours = self.conf_dir.join(&installed.conf_file);
-        if ours.exists()
+        if (ours.exists() || installed.intent == Intent::Drain)
             && let Err(error) = file::remove(&renamed(&ours))
         {
             warn!(
@@ -131,6 +131,7 @@ impl Guard {
                 info!(
                     "our DaemonSet is deleted: multus leaves with the last sandbox that has networks"
                 );
+                self.remove_renamed();
                 self.leave();
             }
             Ok(false) => {}

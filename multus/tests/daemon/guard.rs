@@ -123,7 +123,8 @@ async fn row_64_the_deletion_of_our_daemonset_removes_multus_from_a_node_without
     until("the configuration is gone", async || text(&node).is_none()).await;
     assert!(daemon.stop().await.success());
     for gone in ["bin/multus", "bin/multus-shim", "state"] {
-        assert!(!node.path(gone).exists(), "{gone}");
+        let left = host::file::list(&node.path(gone)).unwrap_or_default();
+        assert!(!node.path(gone).exists(), "{gone}: {left:?}");
     }
     assert!(node.path("net.d/10-cbr0.conflist").exists());
 }
