@@ -93,10 +93,16 @@ mod tests {
         let listener = UnixListener::bind(dir.path().join(SOCKET_NAME)).unwrap();
         let daemon = std::thread::spawn(move || {
             let (mut stream, _) = listener.accept().unwrap();
-            let mut asked = [0; 256];
-            let length = stream.read(&mut asked).unwrap();
+            let mut asked = String::new();
+            let mut chunk = [0; 256];
+            // All of it: closing before that would break the pipe of who asks.
+            while !asked.ends_with("\r\n\r\n") {
+                let length = stream.read(&mut chunk).unwrap();
+                assert_ne!(length, 0, "the question ends early");
+                asked += &String::from_utf8_lossy(&chunk[..length]);
+            }
             stream.write_all(answer.as_bytes()).unwrap();
-            String::from_utf8_lossy(&asked[..length]).into_owned()
+            asked
         });
         let told = ask(dir.path(), question);
         (told, daemon.join().unwrap())

@@ -211,7 +211,8 @@ impl Node {
             .spawn()
             .unwrap();
         let mut stdin = child.stdin.take().unwrap();
-        stdin.write_all(input.to_string().as_bytes()).await.unwrap();
+        // A command that reads nothing may have ended already.
+        let _unread = stdin.write_all(input.to_string().as_bytes()).await;
         drop(stdin);
         child.wait_with_output().await.unwrap()
     }
