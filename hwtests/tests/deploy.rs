@@ -19,6 +19,8 @@
 mod carvel;
 #[path = "deploy/committed.rs"]
 mod committed;
+#[path = "deploy/docs.rs"]
+mod docs;
 #[path = "deploy/generated.rs"]
 mod generated;
 #[path = "deploy/matrix.rs"]

@@ -67,7 +67,7 @@ seLinuxOptions: {type: spc_t}
 {{- if $multus.namespaceIsolation }}{{ $_ := set $config "namespaceIsolation" true }}{{ end }}
 {{- if $multus.globalNamespaces }}{{ $_ := set $config "globalNamespaces" $multus.globalNamespaces }}{{ end }}
 {{- if $multus.readinessFile }}{{ $_ := set $config "readinessindicatorfile" $multus.readinessFile }}{{ end }}
-{{- if .Values.metrics.enabled }}{{ $_ := set $config "metricsPort" (int .Values.metrics.multusPort) }}{{ end }}
+{{- if .Values.metrics.enabled }}{{ $_ := set $config "metricsPort" (int .Values.metrics.multusPort) }}{{ $_ := set $config "metricsAddress" (.Values.metrics.host | trimAll "[]") }}{{ end }}
 {{- mergeOverwrite $config (deepCopy $multus.config) | toPrettyJson }}
 {{- end }}
 

@@ -74,6 +74,8 @@ fn lost(given: &Value, kept: &Value, path: &str) -> Option<String> {
             .enumerate()
             .find_map(|(at, (given, kept))| lost(given, kept, &format!("{path}[{at}]"))),
         _ if given == kept => None,
+        // A quantity may be written as a number.
+        (Value::Number(given), Value::String(kept)) if given.to_string() == *kept => None,
         _ => Some(format!("{path} is {given} and is read as {kept}")),
     }
 }
