@@ -32,7 +32,7 @@ async fn a_plan_is_made_with_the_kubeconfig_of_the_plugins_configuration() {
 }
 
 #[tokio::test]
-async fn a_refusal_is_a_cni_error_on_stdout_and_its_event_is_sent_before_the_end() {
+async fn row_30_a_refusal_is_a_cni_error_on_stdout_and_its_event_is_sent_before_the_end() {
     let node = Node::new().await;
     let mut request = node.request("p", Some("missing"));
     request["config"]["kubeconfig"] = kubeconfig(&node);

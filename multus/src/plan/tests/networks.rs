@@ -19,7 +19,7 @@ fn an_empty_annotation_asks_for_nothing() {
 }
 
 #[test]
-fn a_configuration_passes_through_byte_for_byte_but_for_an_injected_name() {
+fn row_31_a_configuration_passes_through_byte_for_byte_but_for_an_injected_name() {
     let named =
         r#"{ "cniVersion":"0.3.1", "name":"own", "type":"macvlan","big":12345678901234567890 }"#;
     let world = World::new()
@@ -36,7 +36,7 @@ fn a_configuration_passes_through_byte_for_byte_but_for_an_injected_name() {
 }
 
 #[test]
-fn an_inline_list_is_a_list() {
+fn row_31_an_inline_list_is_a_list() {
     let list = r#"{"cniVersion":"1.0.0","plugins":[{"type":"macvlan"},{"type":"tuning"}]}"#;
     let plan = World::new().nad("d/a", list).networks("a").plan();
     let conf = config(&plan.attachments[1]);
@@ -45,7 +45,7 @@ fn an_inline_list_is_a_list() {
 }
 
 #[test]
-fn an_empty_nad_means_the_file_of_its_name() {
+fn row_31_an_empty_nad_means_the_file_of_its_name() {
     let world = World::new()
         .nad("d/disk", "")
         .file(
