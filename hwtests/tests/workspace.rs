@@ -161,8 +161,15 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
     }
 }
 
-/// Stories of the lab whose steps PARITY.md names, as `story::name of the step`.
-const STORIES: [&str; 3] = ["demo", "sriov", "sriovdp"];
+/// Stories whose steps PARITY.md names, as `story::name of the step`, each with the name of its sources.
+const STORIES: [(&str, &str); 6] = [
+    ("demo", "demo"),
+    ("sriov", "sriov"),
+    ("sriovdp", "sriovdp"),
+    ("multus-life", "multus"),
+    ("multus-networks", "multus_networks"),
+    ("storm", "storm"),
+];
 
 /// Sources of a story of the lab, in which its steps are named.
 fn story(name: &str) -> String {
@@ -181,7 +188,9 @@ fn story(name: &str) -> String {
 fn every_test_that_parity_names_exists() {
     let text = fs::read_to_string(workspace().join("PARITY.md")).expect("read PARITY.md");
     let functions = functions();
-    let stories: BTreeMap<&str, String> = STORIES.map(|name| (name, story(name))).into();
+    let stories: BTreeMap<&str, String> = STORIES
+        .map(|(story, sources)| (story, self::story(sources)))
+        .into();
     let mut named = 0;
     for (number, line) in text.lines().enumerate() {
         for word in line.split('`').skip(1).step_by(2) {

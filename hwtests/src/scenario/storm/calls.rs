@@ -10,7 +10,6 @@ use std::{
 use anyhow::{Context, Result, ensure};
 use serde_json::Value;
 
-use super::ground::Ground;
 use crate::guest::cni::{Answer, Plugin, Sandbox};
 
 /// A pod's sandbox and what its calls are made with.
@@ -84,15 +83,31 @@ pub(super) struct Calls {
 }
 
 impl Calls {
-    /// Calls for every pod of the ground, none before all can.
+    /// Calls for every pod, none before all can.
     ///
     /// # Errors
     /// When a process cannot be started.
-    pub(super) async fn of(command: &'static str, ground: &Ground) -> Result<Self> {
-        let pods = ground.pods.clone();
+    pub(super) async fn of(command: &'static str, pods: &[Pod]) -> Result<Self> {
+        let pods = pods.to_vec();
         tokio::task::spawn_blocking(move || together(command, &pods))
             .await
             .context("wait for the calls")?
+    }
+
+    /// The default network's address of each pod, from what ADD answered.
+    ///
+    /// # Errors
+    /// When an answer has none.
+    pub(super) fn addresses(&self) -> Result<Vec<(String, String)>> {
+        let address = |(name, answer): &(String, Answer)| {
+            let result = answer.success()?;
+            let text = result["ips"][0]["address"].as_str();
+            let (address, _) = text
+                .and_then(|text| text.split_once('/'))
+                .with_context(|| format!("the result of {name} has no address: {result}"))?;
+            Ok((name.clone(), address.to_owned()))
+        };
+        self.answers.iter().map(address).collect()
     }
 
     /// # Errors

@@ -10,8 +10,8 @@ use tokio::{sync::oneshot, task::JoinHandle};
 
 /// Time between two looks.
 const LOOK: Duration = Duration::from_millis(10);
-/// Connections that nobody uses are closed after a minute and a half at most.
-const SETTLED: Duration = Duration::from_mins(3);
+/// What ends by itself has ended by then.
+const SETTLED: Duration = Duration::from_mins(1);
 
 /// One look at a process, or the largest of many.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
@@ -102,7 +102,7 @@ pub(super) async fn wait_for(pid: u32, before: Gauges) -> Result<(Gauges, Durati
         }
         if began.elapsed() > SETTLED {
             let held = descriptors(pid).join(", ");
-            bail!("it holds {now}, before the first ADD {before}; descriptors: {held}");
+            bail!("it holds {now}, before the storm {before}; descriptors: {held}");
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }

@@ -5,13 +5,13 @@ use std::{
     fs,
     net::{IpAddr, Ipv4Addr},
     path::{Path, PathBuf},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
+use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
-use super::calls::Pod;
+use super::calls::{Calls as Answers, Pod};
 use crate::{
     guest::{
         cluster::{Client, NODE},
@@ -35,6 +35,8 @@ const LIMIT: Rate = Rate {
     per_second: 100,
     burst: 10,
 };
+/// More than the daemon writes statuses at once.
+const FIRST: usize = 24;
 /// On a busy machine; only a hang takes as long.
 const PATIENCE: Duration = Duration::from_mins(1);
 
@@ -44,6 +46,8 @@ pub(super) struct Ground {
     client: Client,
     kubelet: Allocations,
     pub(super) pods: Vec<Pod>,
+    /// Pods of which a daemon gets to hold what it goes on holding: connections to the API server.
+    pub(super) first: Vec<Pod>,
     _api: ApiServer,
 }
 
@@ -76,15 +80,19 @@ impl Ground {
             kubelet: Allocations::serve(&dir.join("kubelet.sock"), LIMIT)?,
             dir: dir.to_owned(),
             pods: Vec::new(),
+            first: Vec::new(),
             _api: api,
         };
         ground.networks().await?;
-        let devices: Vec<String> = (0..pods).map(|index| format!("slot-{index}")).collect();
+        let devices: Vec<String> = (0..pods + FIRST)
+            .map(|index| format!("slot-{index}"))
+            .collect();
         ground.kubelet.offer(POOL, &devices);
         for device in devices {
             let pod = ground.pod(&device).await?;
             ground.pods.push(pod);
         }
+        ground.first = ground.pods.split_off(pods);
         Ok(ground)
     }
 
@@ -170,31 +178,36 @@ impl Ground {
         self.kubelet.calls()
     }
 
-    /// Waits until every pod's network-status names all its networks; the number of different addresses in all of them.
-    pub(super) async fn addresses_in_status(&self) -> Result<usize> {
-        let deadline = std::time::Instant::now() + PATIENCE;
+    /// Waits until the network-status of every pod tells what its ADD gave; the number of different addresses in all.
+    pub(super) async fn addresses_in_status(&self, adds: &Answers) -> Result<usize> {
+        let deadline = Instant::now() + PATIENCE;
         let mut addresses = BTreeSet::new();
-        for pod in &self.pods {
-            let status = loop {
-                let object = self.client.pod(&pod.name).await?.context("a pod is gone")?;
-                if let Some(text) = object["metadata"]["annotations"][NETWORK_STATUS].as_str() {
-                    break text.to_owned();
+        for (pod, given) in adds.addresses()? {
+            loop {
+                let object = self.client.pod(&pod).await?.context("a pod is gone")?;
+                let text = object["metadata"]["annotations"][NETWORK_STATUS].as_str();
+                let entries: Vec<Value> =
+                    serde_json::from_str(text.unwrap_or("[]")).context("read a network-status")?;
+                let ips: Vec<&str> = entries
+                    .iter()
+                    .filter_map(|entry| entry["ips"].as_array())
+                    .flatten()
+                    .filter_map(Value::as_str)
+                    .collect();
+                // Until then it may be that of an earlier sandbox.
+                if ips.first() == Some(&given.as_str()) {
+                    ensure!(
+                        entries.len() == NETWORKS.len() + 1,
+                        "network-status of {pod}: {entries:?}"
+                    );
+                    addresses.extend(ips.into_iter().map(str::to_owned));
+                    break;
                 }
                 ensure!(
-                    std::time::Instant::now() < deadline,
-                    "{} has no network-status",
-                    pod.name
+                    Instant::now() < deadline,
+                    "the network-status of {pod} has not {given}: {entries:?}"
                 );
                 tokio::time::sleep(Duration::from_millis(50)).await;
-            };
-            let entries: Vec<Value> =
-                serde_json::from_str(&status).context("read a network-status")?;
-            if entries.len() != NETWORKS.len() + 1 {
-                bail!("network-status of {}: {status}", pod.name);
-            }
-            for entry in entries {
-                let ips = entry["ips"].as_array().into_iter().flatten();
-                addresses.extend(ips.filter_map(|ip| ip.as_str().map(str::to_owned)));
             }
         }
         Ok(addresses.len())
@@ -222,7 +235,7 @@ impl Ground {
 }
 
 /// Ends a daemon and reads how many tasks it says it had.
-pub(super) async fn tasks_at_the_end(mut daemon: Service) -> Result<u64> {
+pub(super) async fn tasks_at_the_end(mut daemon: Service) -> Result<usize> {
     daemon.terminate(Duration::from_secs(10)).await?;
     let log = daemon.log()?;
     log.lines()
