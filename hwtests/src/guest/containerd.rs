@@ -74,7 +74,7 @@ state = "/run/containerd"
       [plugins."io.containerd.cri.v1.runtime".containerd.runtimes.runc.options]
         SystemdCgroup = false
   [plugins."io.containerd.cri.v1.runtime".cni]
-    bin_dir = "/opt/cni/bin"
+    bin_dirs = ["/opt/cni/bin"]
     conf_dir = "/etc/cni/net.d"
 [plugins."io.containerd.grpc.v1.cri"]
   disable_tcp_service = true

@@ -19,6 +19,9 @@ use crate::standin::api::{ApiError, Part, Resource, object};
 /// How often the runtime is asked when nothing else happens.
 const HEARTBEAT: Duration = Duration::from_secs(5);
 
+/// Conditions of the runtime that a node's readiness depends on; it may report others, such as warnings.
+const NEEDED: [&str; 2] = ["RuntimeReady", "NetworkReady"];
+
 /// Version this kubelet claims: what its behaviour was compared with.
 const VERSION: &str = "v1.33.0-ferrovia-standin";
 
@@ -132,7 +135,10 @@ fn ready(previous: &Value, conditions: &Result<Vec<RuntimeCondition>, Refused>) 
             "KubeletNotReady",
             format!("container runtime is down: {refused}"),
         ),
-        Ok(conditions) => match conditions.iter().find(|condition| !condition.status) {
+        Ok(conditions) => match conditions
+            .iter()
+            .find(|condition| !condition.status && NEEDED.contains(&condition.r#type.as_str()))
+        {
             None => (
                 "True",
                 "KubeletReady",
