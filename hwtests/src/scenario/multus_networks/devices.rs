@@ -49,26 +49,23 @@ async fn told(stage: &Stage<'_>, pod: &str, reason: &str) -> Result<String> {
     let deadline = Instant::now() + POD_START;
     loop {
         let events = client.events(pod).await?;
-        let found = events
-            .iter()
-            .find(|event| event.starts_with(&format!("{reason}:")));
-        if let Some(event) = found {
+        let begins = format!("{reason}: ");
+        for event in events.iter().filter(|event| event.starts_with(&begins)) {
             // The runtime's own words stand before ours.
-            let from = event.find("multus: ").unwrap_or_default();
+            let from = event.find("multus: ").unwrap_or(begins.len());
             let ours: String = event[from..].chars().take(SOON).collect();
-            ensure!(
-                ours.contains(STORAGE) && ours.contains(pod),
-                "the first {SOON} characters name no resource and no pod: {ours}"
-            );
-            return Ok(format!(
-                "{reason}: {}",
-                ours.trim_start_matches(&format!("{reason}: "))
-            ));
+            // An earlier try may have been refused because the daemon was too slow.
+            if ours.contains(STORAGE) && ours.contains(pod) {
+                return Ok(begins + &ours);
+            }
         }
         let phase = client.pod(pod).await?.unwrap_or_default()["status"]["phase"].clone();
         ensure!(phase != "Running", "pod {pod} runs without its device");
         if Instant::now() > deadline {
-            bail!("no event {reason} of {pod}:\n{}", events.join("\n"));
+            bail!(
+                "no event {reason} of {pod} names pod and resource in its first {SOON} characters:\n{}",
+                events.join("\n")
+            );
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
