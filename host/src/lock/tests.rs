@@ -104,6 +104,14 @@ fn a_file_that_was_removed_or_replaced_is_not_the_lock() {
     assert!(matches!(attempt(), Attempt::Stale));
 }
 
+#[expect(clippy::disallowed_methods, reason = "any child will do")]
+fn waits_for_its_stdin() -> std::process::Child {
+    std::process::Command::new("cat")
+        .stdin(std::process::Stdio::piped())
+        .spawn()
+        .unwrap()
+}
+
 #[test]
 fn who_is_killed_leaves_an_inherited_lock_to_the_programs_it_started() {
     let folder = tempfile::tempdir().unwrap();
@@ -112,10 +120,7 @@ fn who_is_killed_leaves_an_inherited_lock_to_the_programs_it_started() {
         .unwrap()
         .inherited()
         .unwrap();
-    let mut child = std::process::Command::new("cat")
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = waits_for_its_stdin();
     // As the kernel closes it for a process that is killed: nobody unlocks.
     nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&lock.file)).unwrap();
     std::mem::forget(lock);
@@ -134,10 +139,7 @@ fn who_gives_up_an_inherited_lock_gives_it_up_for_its_programs() {
         .unwrap()
         .inherited()
         .unwrap();
-    let mut child = std::process::Command::new("cat")
-        .stdin(std::process::Stdio::piped())
-        .spawn()
-        .unwrap();
+    let mut child = waits_for_its_stdin();
     drop(lock);
     Lock::exclusive(&path, Duration::ZERO).unwrap();
     drop(child.stdin.take());
