@@ -19,6 +19,9 @@ const DISK_BYTES: u64 = 4 << 30;
 /// How often the guest's report is looked at.
 const POLL: Duration = Duration::from_millis(100);
 
+/// Silence after which the emulator is nudged: shorter than any scenario's patience with one call.
+const SILENCE: Duration = Duration::from_secs(30);
+
 /// What the guest runs, and with which files.
 #[derive(Debug, Clone)]
 pub struct GuestCommand {
@@ -92,6 +95,7 @@ impl Guest {
     pub fn wait(mut self, mut line: impl FnMut(&str) -> ControlFlow<()>) -> Result<Option<i32>> {
         let mut seen = 0;
         let mut rest = String::new();
+        let mut heard = Instant::now();
         let report = self.exchange.join("report");
         loop {
             let ended = self.child.try_wait().context("wait for QEMU")?;
@@ -99,7 +103,11 @@ impl Guest {
                 file.seek(SeekFrom::Start(seen))
                     .context("seek the report")?;
                 let mut new = Vec::new();
-                seen += file.read_to_end(&mut new).context("read the report")? as u64;
+                let length = file.read_to_end(&mut new).context("read the report")? as u64;
+                if length > 0 {
+                    heard = Instant::now();
+                }
+                seen += length;
                 rest.push_str(&String::from_utf8_lossy(&new));
                 while let Some(end) = rest.find('\n') {
                     if line(&rest[..end]).is_break() {
@@ -119,6 +127,11 @@ impl Guest {
                     self.limit.as_secs(),
                     self.console_tail()
                 );
+            }
+            if heard.elapsed() > SILENCE {
+                // An error means that it is about to end.
+                let _ = qemu::nudge(&self.exchange);
+                heard = Instant::now();
             }
             sleep(POLL);
         }

@@ -90,6 +90,19 @@ pub fn set_link(exchange: &Path, pf: usize, plugged: bool) -> Result<()> {
     writeln!(monitor, "set_link pf{pf} {word}").context("write to QEMU's monitor")
 }
 
+/// Halts the machine for a moment. Under load the emulator can lose a wake-up, once in some thousands of seconds: a request of
+/// 9p or a timer is never answered, and all of the guest waits for it. Going on after a halt looks at everything anew.
+///
+/// # Errors
+/// When the machine's monitor does not take the command.
+pub fn nudge(exchange: &Path) -> Result<()> {
+    let mut monitor =
+        UnixStream::connect(exchange.join(MONITOR)).context("connect to QEMU's monitor")?;
+    monitor
+        .write_all(b"stop\ncont\n")
+        .context("write to QEMU's monitor")
+}
+
 fn arguments(memory_mib: u32) -> Vec<OsString> {
     let mut list: Vec<String> = [
         // intel-iommu gives every VF an IOMMU group of its own, so vfio-pci binds as on a real server.

@@ -27,12 +27,13 @@ use crate::guest::{
 };
 
 /// All that multus puts onto a node.
-pub(super) const FILES: [&str; 5] = [
+pub(super) const FILES: [&str; 6] = [
     "/etc/cni/net.d/00-multus.conflist",
     "/etc/cni/net.d/00-multus.conf",
     "/opt/cni/bin/multus",
     "/opt/cni/bin/multus-shim",
     "/var/lib/cni/multus",
+    "/opt/cni/bin/passthru",
 ];
 
 /// Where files of ours can be.
