@@ -5,11 +5,13 @@
 
 pub mod auxiliary;
 pub mod boot;
+pub mod clock;
 pub mod default_route;
 pub mod driver;
 pub mod error;
 pub mod file;
 pub mod lock;
+pub mod log_file;
 pub mod mac;
 pub mod netdev;
 pub mod netlink;

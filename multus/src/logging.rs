@@ -19,7 +19,7 @@ use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
 use tracing_subscriber::{Layer, Registry, fmt};
 
-pub use rotate::Limits;
+use multus_plugin::log::rotation::Limits;
 use rotate::RotatingFile;
 
 /// Keys of the daemon's configuration file.

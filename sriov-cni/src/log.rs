@@ -3,16 +3,14 @@
 //! `logFile` comes from a namespaced object and is opened by root on the host, hence the list. A log that cannot be
 //! written never fails a call.
 
-mod time;
-
 use std::fmt::Write as _;
-use std::fs::{File, OpenOptions};
+use std::fs::File;
 use std::io::Write;
-use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use cni::plugin::Invocation;
+use host::{clock, log_file};
 
 /// Level of a line; lines above the configured level are dropped.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,21 +36,6 @@ pub struct Log {
     clock: fn() -> SystemTime,
 }
 
-/// Why a log file is not used.
-#[derive(Debug, thiserror::Error)]
-enum Refused {
-    #[error("logFile {} must be an absolute path below {}", path.display(), allowed(directories))]
-    Outside {
-        path: PathBuf,
-        directories: Vec<PathBuf>,
-    },
-    #[error("open logFile {}", path.display())]
-    Open {
-        path: PathBuf,
-        source: std::io::Error,
-    },
-}
-
 impl Log {
     /// A log for one call. A file that may not or cannot be written is reported on stderr, where lines then go.
     pub fn new(
@@ -69,7 +52,7 @@ impl Log {
             clock,
         };
         match file
-            .map(|file| open(Path::new(file), directories))
+            .map(|file| log_file::append(&log_file::resolve(Path::new(file), directories)?))
             .transpose()
         {
             Ok(file) => log.file = file,
@@ -137,7 +120,7 @@ impl Level {
 fn format_line(time: SystemTime, level: Level, message: &str, labels: &str) -> String {
     format!(
         "time={} level={} msg={} {labels}\n",
-        quote(&time::rfc3339_nano(time)),
+        quote(&clock::rfc3339_nano(time)),
         quote(level.as_str()),
         quote(message),
     )
@@ -170,55 +153,6 @@ fn quote(text: &str) -> String {
     }
     quoted.push('"');
     quoted
-}
-
-/// The directory is resolved, so that a link inside does not lead out; the file itself must be no link.
-fn open(path: &Path, directories: &[PathBuf]) -> Result<File, Refused> {
-    let outside = || Refused::Outside {
-        path: path.to_path_buf(),
-        directories: directories.to_vec(),
-    };
-    let failed = |source| Refused::Open {
-        path: path.to_path_buf(),
-        source,
-    };
-    let (Some(parent), Some(name), true) = (path.parent(), path.file_name(), path.is_absolute())
-    else {
-        return Err(outside());
-    };
-    // Only what the path says is judged before anything is looked up.
-    if !directories
-        .iter()
-        .any(|directory| path.starts_with(directory))
-    {
-        return Err(outside());
-    }
-    let parent = parent.canonicalize().map_err(failed)?;
-    let resolved: Vec<_> = directories
-        .iter()
-        .filter_map(|directory| directory.canonicalize().ok())
-        .collect();
-    if !resolved
-        .iter()
-        .any(|directory| parent.starts_with(directory))
-    {
-        return Err(outside());
-    }
-    OpenOptions::new()
-        .append(true)
-        .create(true)
-        .mode(0o600)
-        .custom_flags(nix::libc::O_NOFOLLOW | nix::libc::O_NONBLOCK)
-        .open(parent.join(name))
-        .map_err(failed)
-}
-
-fn allowed(directories: &[PathBuf]) -> String {
-    directories
-        .iter()
-        .map(|directory| directory.display().to_string())
-        .collect::<Vec<_>>()
-        .join(" or ")
 }
 
 #[cfg(test)]

@@ -4,15 +4,17 @@
 
 use std::io::Write;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use host::clock;
 
 use crate::config::NetConf;
 
 mod file;
-mod time;
+pub mod rotation;
 
-pub use file::Limits;
 use file::LogFile;
+use rotation::Limits;
 
 /// Which lines are told.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
@@ -35,7 +37,7 @@ pub struct Log {
     asked: bool,
     to_stderr: bool,
     file: Option<LogFile>,
-    now: u64,
+    now: SystemTime,
 }
 
 impl Log {
@@ -47,7 +49,7 @@ impl Log {
             asked: !conf.log_level.is_empty() || !conf.log_file.is_empty(),
             to_stderr: conf.log_to_stderr.unwrap_or(true),
             file: None,
-            now,
+            now: UNIX_EPOCH + Duration::from_secs(now),
         };
         let mut complaints = Vec::new();
         if level.is_none() && !conf.log_level.is_empty() {
@@ -65,7 +67,7 @@ impl Log {
             Limits::default()
         });
         if log.level > Level::Panic && !conf.log_file.is_empty() {
-            match LogFile::open(Path::new(&conf.log_file), directories, &limits) {
+            match LogFile::open(Path::new(&conf.log_file), directories, &limits, log.now) {
                 Ok(file) => log.file = Some(file),
                 Err(refused) => {
                     // Lines shall not get lost with the file.
@@ -115,7 +117,7 @@ impl Log {
             .chars()
             .map(|c| if c.is_control() { ' ' } else { c })
             .collect();
-        let time = time::rfc3339(Duration::from_secs(self.now));
+        let time = clock::rfc3339_nano(self.now);
         let line = format!("{time} [{word}] {text}\n");
         if self.to_stderr {
             // Nobody is left to be told that stderr is closed.

@@ -8,46 +8,12 @@ use std::fs::{File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::OpenOptionsExt;
 use std::path::{Path, PathBuf};
-use std::time::{Duration, SystemTime};
+use std::time::SystemTime;
 
 use flate2::Compression;
 use flate2::write::GzEncoder;
 use host::file;
-use k8s_openapi::jiff::Timestamp;
-use serde::Deserialize;
-
-/// `logOptions`; absent keys have the defaults of Go multus.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "camelCase", default)]
-pub struct Limits {
-    /// Days that a file put aside is kept; 0: for ever. Default 5.
-    pub max_age: Option<u64>,
-    /// Megabytes of the file; 0 and absent: 100.
-    pub max_size: Option<u64>,
-    /// Files put aside; 0: any number. Default 5.
-    pub max_backups: Option<usize>,
-    /// Whether files put aside are compressed. Default true.
-    pub compress: Option<bool>,
-}
-
-impl Limits {
-    fn bytes(&self) -> u64 {
-        let megabytes = self.max_size.filter(|size| *size > 0).unwrap_or(100);
-        megabytes.saturating_mul(1024 * 1024)
-    }
-
-    fn age(&self) -> Option<Duration> {
-        let days = self.max_age.unwrap_or(5);
-        (days > 0).then(|| Duration::from_hours(days.saturating_mul(24)))
-    }
-
-    fn backups(&self) -> usize {
-        match self.max_backups.unwrap_or(5) {
-            0 => usize::MAX,
-            number => number,
-        }
-    }
-}
+use multus_plugin::log::rotation::{self, Limits};
 
 /// The file.
 #[derive(Debug)]
@@ -72,7 +38,7 @@ impl RotatingFile {
     }
 
     fn rotate(&mut self) -> io::Result<()> {
-        let aside = aside(&self.path, Timestamp::now());
+        let aside = rotation::aside(&self.path, SystemTime::now());
         std::fs::rename(&self.path, &aside)?;
         self.file = append(&self.path)?;
         self.size = 0;
@@ -110,59 +76,19 @@ fn append(path: &Path) -> io::Result<File> {
         .open(path)
 }
 
-/// `/x/multus-2026-11-23T04-05-06.789.log` for `/x/multus.log`: sorted by name they are sorted by time.
-fn aside(path: &Path, now: Timestamp) -> PathBuf {
-    let (stem, end) = parts(path);
-    path.with_file_name(format!(
-        "{stem}{}{end}",
-        now.strftime("%Y-%m-%dT%H-%M-%S.%3f")
-    ))
-}
-
-/// What the names of files put aside begin and end with.
-fn parts(path: &Path) -> (String, String) {
-    let text = |part: Option<&std::ffi::OsStr>| {
-        part.map(|part| part.to_string_lossy().into_owned())
-            .unwrap_or_default()
-    };
-    let end = text(path.extension());
-    let end = if end.is_empty() {
-        end
-    } else {
-        format!(".{end}")
-    };
-    (format!("{}-", text(path.file_stem())), end)
-}
-
 /// Compresses what was put aside and removes what is too old or too much. Nothing can be done about what fails here,
 /// and there is nobody to tell: the log itself is at work.
 fn tidy(path: &Path, limits: &Limits, now: SystemTime) {
-    let Some(dir) = path.parent() else { return };
-    let (stem, end) = parts(path);
-    let compressed = format!("{end}.gz");
-    let is_aside = |name: &String| {
-        name.starts_with(&stem)
-            && (name.ends_with(&end) || name.ends_with(&compressed))
-            && name
-                .as_bytes()
-                .get(stem.len())
-                .is_some_and(u8::is_ascii_digit)
-    };
-    let names = file::list(dir).unwrap_or_default();
-    let mut kept = 0;
-    for name in names.into_iter().rev().filter(is_aside) {
-        let file = dir.join(&name);
-        let age = std::fs::metadata(&file)
-            .and_then(|meta| meta.modified())
-            .map(|modified| now.duration_since(modified).unwrap_or_default());
-        let old = matches!((age, limits.age()), (Ok(age), Some(longest)) if age > longest);
-        if old || kept == limits.backups() {
-            let _stays = file::remove(&file);
-            continue;
-        }
-        kept += 1;
-        if limits.compress.unwrap_or(true) && file.extension() != Some("gz".as_ref()) {
-            let _plain = compress(&file, &dir.join(format!("{name}.gz")));
+    let found = rotation::survey(path, limits, now);
+    for file in found.goes {
+        let _stays = file::remove(&file);
+    }
+    let plain = |file: &&PathBuf| file.extension() != Some("gz".as_ref());
+    if limits.compress.unwrap_or(true) {
+        for file in found.stays.iter().filter(plain) {
+            let mut packed = file.clone().into_os_string();
+            packed.push(".gz");
+            let _plain = compress(file, Path::new(&packed));
         }
     }
 }
@@ -184,6 +110,7 @@ fn compress(from: &Path, to: &Path) -> io::Result<()> {
 #[cfg(test)]
 mod tests {
     use std::io::Read;
+    use std::time::Duration;
 
     use flate2::read::GzDecoder;
 
