@@ -8,7 +8,6 @@ mod metrics;
 pub mod probe;
 #[cfg(test)]
 mod tests;
-mod text;
 
 use std::{convert::Infallible, sync::Arc, time::Duration};
 
@@ -145,7 +144,7 @@ async fn route(request: &Request<Incoming>, shared: &Arc<Shared>) -> Response<Fu
         "/readyz" => ready(shared),
         "/metrics" => {
             let text = metrics::render(shared).await;
-            response(StatusCode::OK, "text/plain; version=0.0.4", text)
+            response(StatusCode::OK, proto::prometheus::MEDIA_TYPE, text)
         }
         "/debug/devices" => {
             let text = debug::devices(shared).await;

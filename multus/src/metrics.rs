@@ -10,12 +10,13 @@ use std::time::{Duration, Instant};
 use cni::config::NetworkList;
 use multus_plugin::wire::{Plan, Reason, Report};
 
+mod histogram;
 pub mod http;
-mod page;
 pub mod process;
 pub mod scrape;
 
-use page::{Histogram, Kind, Page};
+use histogram::Histogram;
+use proto::prometheus::{Kind, Page};
 
 /// Plugin types that get a label of their own.
 const KINDS: usize = 64;
@@ -221,7 +222,7 @@ impl Metrics {
         );
         for (reason, histogram) in &state.adds {
             let labels = [PLUGIN, ("command", "ADD"), result(*reason), word(*reason)];
-            page.histogram("cni_request_duration_seconds", &labels, histogram);
+            histogram.write(page, "cni_request_duration_seconds", &labels);
         }
         page.metric(
             "cni_inflight",
@@ -236,7 +237,7 @@ impl Metrics {
         );
         for (reason, histogram) in &state.plans {
             let labels = [result(*reason), word(*reason)];
-            page.histogram("multus_plan_duration_seconds", &labels, histogram);
+            histogram.write(page, "multus_plan_duration_seconds", &labels);
         }
         page.metric(
             "multus_attachment_duration_seconds",
@@ -244,10 +245,10 @@ impl Metrics {
             "Networks attached, by type of their plugin, as the plugin on the host measured it.",
         );
         for (kind, histogram) in &state.attachments {
-            page.histogram(
+            histogram.write(
+                page,
                 "multus_attachment_duration_seconds",
                 &[("type", kind)],
-                histogram,
             );
         }
         page.metric(

@@ -24,10 +24,10 @@ use tokio::sync::{Semaphore, watch};
 use tokio::task::JoinSet;
 use tracing::{debug, info, warn};
 
-use crate::metrics::http::PAGE_TYPE;
 use crate::metrics::scrape::Scrape;
 use crate::outbox::{Entry, Outbox};
 use crate::service::{Service, not_ready};
+use proto::prometheus::MEDIA_TYPE;
 use socket::Socket;
 
 pub mod socket;
@@ -128,7 +128,7 @@ impl Server {
         match (path, method) {
             ("/metrics", &Method::GET) => {
                 let page = self.scrape.page().await;
-                respond(StatusCode::OK, PAGE_TYPE, page.into_bytes())
+                respond(StatusCode::OK, MEDIA_TYPE, page.into_bytes())
             }
             ("/healthz", &Method::GET | &Method::POST) => text(StatusCode::OK, "ok"),
             ("/readyz", &Method::GET | &Method::POST) if self.ready.load(Ordering::Relaxed) => {

@@ -11,7 +11,6 @@ use std::{collections::BTreeMap, sync::Arc};
 
 use tracing::debug;
 
-use super::text::Page;
 use crate::{
     counters::{self, Counters},
     failure,
@@ -20,6 +19,7 @@ use crate::{
     serve::Shared,
 };
 use host::pci::PciAddress;
+use proto::prometheus::Page;
 
 /// What a scrape asks others for.
 struct Asked {

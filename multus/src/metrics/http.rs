@@ -18,10 +18,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::Semaphore;
 use tracing::{info, warn};
 
+use proto::prometheus::MEDIA_TYPE;
+
 use super::scrape::Scrape;
 
-/// Media type of the page.
-pub const PAGE_TYPE: &str = "text/plain; version=0.0.4";
 /// A client that sends its head more slowly is dropped.
 const HEADERS: Duration = Duration::from_secs(5);
 /// Pause before the address is tried again: the daemon before this one may have it still.
@@ -94,7 +94,7 @@ async fn route(request: &Request<Incoming>, scrape: &Scrape, debug: bool) -> Res
             "text/plain",
             "GET only\n".into(),
         ),
-        "/metrics" => response(StatusCode::OK, PAGE_TYPE, scrape.page().await),
+        "/metrics" => response(StatusCode::OK, MEDIA_TYPE, scrape.page().await),
         "/healthz" => response(StatusCode::OK, "text/plain", "ok\n".into()),
         "/debug/state" if debug => {
             let text = format!("{:#}\n", scrape.state().await);

@@ -6,7 +6,7 @@ use std::time::Duration;
 use host::file;
 use nix::unistd::{SysconfVar, sysconf};
 
-use super::page::{Kind, Page};
+use proto::prometheus::{Kind, Page};
 
 /// Descriptors, memory and time of a process.
 #[derive(Debug, Clone, Copy, Default, PartialEq)]

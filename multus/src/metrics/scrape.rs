@@ -9,11 +9,11 @@ use multus_plugin::journal::{Journal, Shelf};
 use serde_json::{Value, json};
 
 use super::Metrics;
-use super::page::{Kind, Page};
 use super::process;
 use crate::api::event::Events;
 use crate::api::nad::NetworkAttachmentDefinition;
 use crate::outbox::Outbox;
+use proto::prometheus::{Kind, Page};
 
 /// Everything that is asked.
 pub struct Scrape {

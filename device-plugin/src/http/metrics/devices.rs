@@ -2,11 +2,12 @@
 
 use std::collections::BTreeMap;
 
+use proto::prometheus::{Kind, Page};
+
 use super::Asked;
 use crate::{
     config::ResourceName,
     counters,
-    http::text::{Kind, Page},
     node::{DeviceId, Function, Node},
     status::Facts,
 };

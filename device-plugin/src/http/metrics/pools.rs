@@ -2,12 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use proto::prometheus::{Kind, Page};
+
 use super::Asked;
-use crate::{
-    http::text::{Kind, Page},
-    inventory::Unwell,
-    status::Facts,
-};
+use crate::{inventory::Unwell, status::Facts};
 
 pub(super) fn write(page: &mut Page, facts: &Facts, asked: &Asked) {
     states(page, facts, asked);

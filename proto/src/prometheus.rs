@@ -1,14 +1,17 @@
-//! Prometheus' text format (version 0.0.4).
+//! Prometheus' text format (version 0.0.4): what a scrape of either daemon answers.
 
 use std::fmt::{Display, Write as _};
 
+/// Media type of a page.
+pub const MEDIA_TYPE: &str = "text/plain; version=0.0.4";
+
 /// A page under construction.
 #[derive(Debug, Default)]
-pub(super) struct Page(String);
+pub struct Page(String);
 
 /// Kind of a metric.
 #[derive(Debug, Clone, Copy)]
-pub(super) enum Kind {
+pub enum Kind {
     /// Only ever grows.
     Counter,
     /// Any number.
@@ -19,7 +22,7 @@ pub(super) enum Kind {
 
 impl Page {
     /// Begins a metric; its samples follow.
-    pub(super) fn metric(&mut self, name: &str, kind: Kind, help: &str) {
+    pub fn metric(&mut self, name: &str, kind: Kind, help: &str) {
         let kind = match kind {
             Kind::Counter => "counter",
             Kind::Gauge => "gauge",
@@ -30,7 +33,7 @@ impl Page {
     }
 
     /// One value.
-    pub(super) fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
+    pub fn sample(&mut self, name: &str, labels: &[(&str, &str)], value: impl Display) {
         self.0.push_str(name);
         for (index, (label, text)) in labels.iter().enumerate() {
             self.0.push(if index == 0 { '{' } else { ',' });
@@ -42,8 +45,14 @@ impl Page {
         let _written = writeln!(self.0, " {value}");
     }
 
+    /// A metric of one value without labels.
+    pub fn single(&mut self, name: &str, kind: Kind, help: &str, value: impl Display) {
+        self.metric(name, kind, help);
+        self.sample(name, &[], value);
+    }
+
     /// The page.
-    pub(super) fn text(self) -> String {
+    pub fn text(self) -> String {
         self.0
     }
 }
@@ -62,13 +71,12 @@ mod tests {
     fn a_page_is_what_prometheus_reads() {
         let mut page = Page::default();
         page.metric("a_total", Kind::Counter, "Things.");
-        page.sample("a_total", &[], 3);
-        page.metric("b", Kind::Gauge, "Others.");
-        page.sample("b", &[("x", "q\"\\\n"), ("y", "")], 0.5);
+        page.sample("a_total", &[("x", "q\"\\\n"), ("y", "")], 3);
+        page.single("b", Kind::Gauge, "Others.", 0.5);
         assert_eq!(
             page.text(),
-            "# HELP a_total Things.\n# TYPE a_total counter\na_total 3\n\
-             # HELP b Others.\n# TYPE b gauge\nb{x=\"q\\\"\\\\\\n\",y=\"\"} 0.5\n"
+            "# HELP a_total Things.\n# TYPE a_total counter\na_total{x=\"q\\\"\\\\\\n\",y=\"\"} 3\n\
+             # HELP b Others.\n# TYPE b gauge\nb 0.5\n"
         );
     }
 }
