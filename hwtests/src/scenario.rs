@@ -4,6 +4,7 @@ pub mod bad_input;
 pub mod bench_multus;
 pub mod bench_sriov;
 pub mod demo;
+pub mod deploy;
 pub mod figures;
 pub mod honesty;
 pub mod leftovers;

@@ -3,6 +3,7 @@
 
 pub mod client;
 pub mod exec;
+pub mod objects;
 pub mod real;
 pub mod rights;
 

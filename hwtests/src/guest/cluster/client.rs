@@ -22,6 +22,15 @@ const POD: (&str, &str, &str, &str) = ("", "v1", "Pod", "pods");
 const NODE: (&str, &str, &str, &str) = ("", "v1", "Node", "nodes");
 const EVENT: (&str, &str, &str, &str) = ("", "v1", "Event", "events");
 
+/// Kind and name, for messages.
+pub(super) fn named(object: &DynamicObject) -> String {
+    format!(
+        "{} {}",
+        object.types.as_ref().map_or("?", |types| &types.kind),
+        object.metadata.name.as_deref().unwrap_or_default()
+    )
+}
+
 /// Speaks to the API server.
 #[derive(Clone)]
 pub struct Client {
@@ -83,8 +92,17 @@ impl Client {
     /// # Errors
     /// When the server refuses it.
     pub async fn create(&self, object: &Value) -> Result<()> {
+        let (api, object) = self.place(object)?;
+        api.create(&PostParams::default(), &object)
+            .await
+            .with_context(|| format!("create {}", named(&object)))?;
+        Ok(())
+    }
+
+    /// Where a manifest's object is served, and the object.
+    pub(super) fn place(&self, manifest: &Value) -> Result<(Api<DynamicObject>, DynamicObject)> {
         let object: DynamicObject =
-            serde_json::from_value(object.clone()).context("read a manifest")?;
+            serde_json::from_value(manifest.clone()).context("read a manifest")?;
         let types = object.types.clone().context("a manifest without kind")?;
         let gvk = GroupVersionKind::try_from(&types).context("a manifest's apiVersion")?;
         let resource = match gvk.kind.as_str() {
@@ -94,15 +112,11 @@ impl Client {
             }
             _ => ApiResource::from_gvk(&gvk),
         };
-        let api: Api<DynamicObject> = match &object.metadata.namespace {
+        let api = match &object.metadata.namespace {
             Some(namespace) => Api::namespaced_with(self.inner.clone(), namespace, &resource),
             None => Api::all_with(self.inner.clone(), &resource),
         };
-        let name = object.metadata.name.clone().unwrap_or_default();
-        api.create(&PostParams::default(), &object)
-            .await
-            .with_context(|| format!("create {} {name}", gvk.kind))?;
-        Ok(())
+        Ok((api, object))
     }
 
     /// A pod of namespace `default`, as JSON; `None` if there is none.
