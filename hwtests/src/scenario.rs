@@ -7,6 +7,7 @@ pub mod demo;
 pub mod deploy;
 pub mod figures;
 pub mod honesty;
+pub mod installation;
 pub mod leftovers;
 pub mod look;
 pub mod multus;

@@ -3,6 +3,7 @@
 
 mod outage;
 mod steps;
+mod upgrade;
 mod without_daemon;
 
 use anyhow::Result;
@@ -30,7 +31,7 @@ pub mod step {
     pub const FROZEN: &str = "daemon frozen";
     /// Known networks are attached without the API server.
     pub const OUTAGE: &str = "API outage";
-    /// A second daemon takes over while pods are made.
+    /// Another release takes over while pods are made, and the first one again.
     pub const UPGRADE: &str = "upgrade under load";
     /// Removed while pods live.
     pub const UNINSTALL: &str = "uninstall, pods alive";
@@ -66,7 +67,7 @@ async fn played(node: &mut Node, options: &Options, report: &mut Reporter) -> Re
     held!(step::BACK, steps::back(node, options));
     held!(step::FROZEN, without_daemon::frozen(node, options));
     held!(step::OUTAGE, outage::api_outage(node, options));
-    held!(step::UPGRADE, steps::upgrade(node, options));
+    held!(step::UPGRADE, upgrade::under_load(node, options));
     held!(step::UNINSTALL, steps::uninstall(node));
     held!(step::LAST, steps::last(node));
     held!(step::CLEAN, steps::clean(node));

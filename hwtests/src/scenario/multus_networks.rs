@@ -49,5 +49,7 @@ pub async fn play(node: &mut Node, options: &Options, report: &mut Reporter) -> 
         devices::in_the_containers_order(stage)
     );
     step!("daemon dead (K7)", outage::daemon_dead(stage));
+    // The last one: it takes multus from the node.
+    step!("auxiliary chain", chain::auxiliary_chain(stage));
     Ok(())
 }

@@ -2,9 +2,7 @@
 
 use std::{
     fs,
-    os::unix::fs::MetadataExt,
     path::Path,
-    process::Command,
     time::{Duration, Instant},
 };
 
@@ -17,33 +15,14 @@ use super::super::{
         networks::{KERNEL, kernel_vf},
         start,
     },
-    look,
+    installation, look,
 };
 use crate::guest::{
     cluster::{NODE, POD_START},
-    containerd::{CNI_BIN_DIR, CNI_CONF_DIR},
+    containerd::CNI_CONF_DIR,
     node::{Node, Options, start_multus_daemon},
     pod::{PodSpec, network},
 };
-
-/// All that multus puts onto a node.
-pub(super) const FILES: [&str; 6] = [
-    "/etc/cni/net.d/00-multus.conflist",
-    "/etc/cni/net.d/00-multus.conf",
-    "/opt/cni/bin/multus",
-    "/opt/cni/bin/multus-shim",
-    "/var/lib/cni/multus",
-    "/opt/cni/bin/passthru",
-];
-
-/// Where files of ours can be.
-const PLACES: [&str; 5] = [
-    "/etc/cni",
-    "/opt/cni",
-    "/var/lib/cni",
-    "/run/multus",
-    "/var/run/k8s.cni.cncf.io",
-];
 
 /// A pod's deletion, several tries of the kubelet included.
 pub(super) const DELETION: Duration = Duration::from_mins(1);
@@ -52,22 +31,22 @@ pub(super) async fn install(node: &mut Node, options: &Options) -> Result<String
     node.multus_daemon
         .terminate(Duration::from_secs(10))
         .await?;
-    for file in &FILES[..4] {
+    for file in &installation::FILES[..4] {
         let _ = fs::remove_file(file);
     }
     // Left by an older multus: it would shadow ours.
     fs::write(
-        FILES[1],
+        installation::FILES[1],
         r#"{"cniVersion":"0.3.1","name":"old","type":"multus-shim"}"#,
     )
     .context("write an old configuration")?;
-    run_install(options)?;
+    installation::install(options)?;
     ensure!(
-        !Path::new(FILES[1]).exists(),
+        !Path::new(installation::FILES[1]).exists(),
         "the old configuration is still there"
     );
     node.multus_daemon = start_multus_daemon(options, &node.cluster).await?;
-    let list: Value = read_json(FILES[0])?;
+    let list: Value = read_json(installation::FILES[0])?;
     ensure!(
         list["plugins"][0]["clusterNetwork"] == format!("{CNI_CONF_DIR}/10-bridge.conflist"),
         "the generated configuration: {list}"
@@ -76,21 +55,6 @@ pub(super) async fn install(node: &mut Node, options: &Options) -> Result<String
         "{}, versions {}",
         list["name"], list["cniVersions"]
     ))
-}
-
-/// What the DaemonSet's init container runs, at every start of the pod.
-fn run_install(options: &Options) -> Result<()> {
-    let output = Command::new(options.program("multus-daemon"))
-        .arg("install")
-        .args(["--cni-bin-dir", CNI_BIN_DIR, "--cni-conf-dir", CNI_CONF_DIR])
-        .arg("--multus-bin-file")
-        .arg(options.program("multus"))
-        .output()
-        .context("run multus-daemon install")?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
-    ensure!(output.status.success(), "multus-daemon install: {text}");
-    Ok(())
 }
 
 pub(super) async fn pods(node: &Node) -> Result<String> {
@@ -137,39 +101,8 @@ pub(super) async fn back(node: &mut Node, options: &Options) -> Result<String> {
     kernel_vf(node, "vf-2", "net1", 300).await
 }
 
-/// As a DaemonSet with maxSurge 1 does it: the new pod's init container and daemon first, then the old one's end.
-pub(super) async fn upgrade(node: &mut Node, options: &Options) -> Result<String> {
-    let names: Vec<String> = (0..4).map(|index| format!("load-{index}")).collect();
-    let program = || fs::metadata(FILES[2]).map(|meta| meta.ino()).ok();
-    let before = program();
-    for name in &names {
-        let pod = PodSpec::new(name).networks("mv").manifest(NODE);
-        node.cluster.client.create(&pod).await?;
-    }
-    run_install(options)?;
-    let new = start_multus_daemon(options, &node.cluster).await?;
-    let mut old = std::mem::replace(&mut node.multus_daemon, new);
-    old.terminate(Duration::from_secs(10)).await?;
-    for name in &names {
-        running(node, name).await?;
-        has(node, name, "net1").await?;
-    }
-    for name in &names {
-        node.cluster.client.delete_pod(name, DELETION).await?;
-    }
-    let replaced = if program() == before {
-        "the same program stays"
-    } else {
-        "its program renamed into place"
-    };
-    Ok(format!(
-        "{} pods with macvlan across two daemons, {replaced}",
-        names.len()
-    ))
-}
-
 pub(super) async fn uninstall(node: &mut Node) -> Result<String> {
-    let (done, text) = multus(&["uninstall"])?;
+    let (done, text) = installation::multus(&["uninstall"])?;
     ensure!(
         !done && text.contains("1 sandboxes"),
         "multus uninstall with one pod that has a network: {text}"
@@ -184,7 +117,7 @@ pub(super) async fn uninstall(node: &mut Node) -> Result<String> {
     node.cluster.client.delete_pod("mv-2", DELETION).await?;
     node.cluster.client.delete_pod("plain-1", DELETION).await?;
     ensure!(
-        Path::new(FILES[0]).exists(),
+        Path::new(installation::FILES[0]).exists(),
         "it left before the last pod with a network"
     );
     Ok(event)
@@ -192,8 +125,8 @@ pub(super) async fn uninstall(node: &mut Node) -> Result<String> {
 
 pub(super) async fn last(node: &Node) -> Result<String> {
     node.cluster.client.delete_pod("vf-2", DELETION).await?;
-    let left = ours()?;
-    ensure!(left.is_empty(), "still on the node:\n{}", left.join("\n"));
+    let left = installation::files()?;
+    ensure!(left.is_empty(), "still on the node: {left:?}");
     Ok("configuration, programs and state are gone".to_owned())
 }
 
@@ -202,36 +135,9 @@ pub(super) async fn clean(node: &Node) -> Result<String> {
     for name in ["plain-3", "plain-4", "plain-5"] {
         node.cluster.client.delete_pod(name, DELETION).await?;
     }
-    let left = ours()?;
-    ensure!(left.is_empty(), "on the node again:\n{}", left.join("\n"));
+    let left = installation::files()?;
+    ensure!(left.is_empty(), "on the node again: {left:?}");
     all_is_back(node)
-}
-
-/// Files that are ours by name or by what they hold.
-fn ours() -> Result<Vec<String>> {
-    let mut found = Vec::new();
-    for folder in PLACES {
-        below(Path::new(folder), &mut found)?;
-    }
-    Ok(found)
-}
-
-fn below(folder: &Path, found: &mut Vec<String>) -> Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("list {}", folder.display())),
-    };
-    for entry in entries {
-        let entry = entry.with_context(|| format!("list {}", folder.display()))?;
-        let (path, kind) = (entry.path(), entry.file_type().context("look at a file")?);
-        if kind.is_dir() {
-            below(&path, found)?;
-        } else if path.to_string_lossy().contains("multus") {
-            found.push(path.display().to_string());
-        }
-    }
-    Ok(())
 }
 
 pub(super) fn with_vf(name: &str) -> PodSpec {
@@ -288,19 +194,6 @@ pub(super) async fn refused(node: &Node, name: &str, says: &str) -> Result<Strin
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
-}
-
-fn multus(words: &[&str]) -> Result<(bool, String)> {
-    let output = Command::new(Path::new(CNI_BIN_DIR).join("multus"))
-        .env_remove("CNI_COMMAND")
-        .args(words)
-        .output()
-        .context("run multus")?;
-    let text = [output.stdout, output.stderr].concat();
-    Ok((
-        output.status.success(),
-        String::from_utf8_lossy(&text).trim().to_owned(),
-    ))
 }
 
 pub(super) fn read_json(path: &str) -> Result<Value> {

@@ -6,10 +6,7 @@ use anyhow::{Context, Result, bail, ensure};
 
 use super::stage::Stage;
 use crate::{
-    guest::{
-        cluster::{NODE, POD_START},
-        pod::PodSpec,
-    },
+    guest::{cluster::NODE, pod::PodSpec},
     scenario::{demo::networks::STORAGE, look},
 };
 
@@ -46,7 +43,7 @@ pub(super) async fn the_cause_comes_first(stage: &Stage<'_>) -> Result<String> {
 /// The event of that reason, which must name the resource soon.
 async fn told(stage: &Stage<'_>, pod: &str, reason: &str) -> Result<String> {
     let client = &stage.node.cluster.client;
-    let deadline = Instant::now() + POD_START;
+    let deadline = Instant::now() + stage.patience();
     loop {
         let events = client.events(pod).await?;
         let begins = format!("{reason}: ");

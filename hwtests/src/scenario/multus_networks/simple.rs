@@ -73,7 +73,7 @@ pub(super) async fn static_pod(stage: &Stage<'_>) -> Result<String> {
         .networks("bridge-nad")
         .manifest(NODE);
     stage.node.cluster.run_static(&manifest).await?;
-    let limit = Duration::from_mins(2);
+    let limit = stage.patience();
     let client = &stage.node.cluster.client;
     client.wait_there(STATIC_POD, true, limit).await?;
     let pod = client.wait_phase(STATIC_POD, "Running", limit).await?;

@@ -1,11 +1,17 @@
 //! What every step needs: networks, pods made and deleted together, the daemon with another configuration.
 
-use std::{collections::BTreeMap, fs, path::Path, time::Duration};
+use std::{
+    collections::BTreeMap,
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
 use futures::future::try_join_all;
 use serde_json::{Value, json};
 
+use super::chain::CHAIN;
 use crate::{
     guest::{
         cluster::{NODE, POD_START},
@@ -21,12 +27,10 @@ use crate::{
     },
 };
 
-/// A pod's deletion, several tries of the kubelet included.
-const DELETION: Duration = Duration::from_mins(2);
 /// Name of the static pod in the API.
 pub(super) const STATIC_POD: &str = "static-web-lab";
 /// Where the daemon looks for its configuration.
-const DAEMON_CONFIG: &str = "/etc/cni/net.d/multus.d/daemon-config.json";
+pub(super) const DAEMON_CONFIG: &str = "/etc/cni/net.d/multus.d/daemon-config.json";
 
 /// The node, and what the steps do with it.
 pub(super) struct Stage<'a> {
@@ -94,7 +98,7 @@ impl Stage<'_> {
         for pod in pods {
             client.create(pod).await?;
         }
-        let limit = POD_START * 2;
+        let limit = self.patience();
         try_join_all(pods.iter().map(|pod| {
             let name = pod["metadata"]["name"].as_str().unwrap_or_default();
             client.wait_phase(name, "Running", limit)
@@ -106,7 +110,12 @@ impl Stage<'_> {
     /// Deletes pods at the same time.
     pub(super) async fn delete_some(&self, names: &[&str]) -> Result<()> {
         let client = &self.node.cluster.client;
-        try_join_all(names.iter().map(|name| client.delete_pod(name, DELETION))).await?;
+        try_join_all(
+            names
+                .iter()
+                .map(|name| client.delete_pod(name, self.deletion())),
+        )
+        .await?;
         Ok(())
     }
 
@@ -145,16 +154,26 @@ impl Stage<'_> {
             .collect())
     }
 
-    /// The daemon with these keys in its file; without any, without a file.
+    /// Another daemon with these keys in its file; without any, without a file.
     pub(super) async fn restart_daemon(&mut self, keys: &Value) -> Result<()> {
+        Self::configure_daemon(keys)?;
+        self.restart_daemon_as_configured().await
+    }
+
+    /// Puts these keys into the daemon's file; without any, there is none.
+    pub(super) fn configure_daemon(keys: &Value) -> Result<()> {
         let file = Path::new(DAEMON_CONFIG);
         if keys.is_null() {
             let _ = fs::remove_file(file);
-        } else {
-            let folder = file.parent().context("a file without folder")?;
-            fs::create_dir_all(folder).context("create the daemon's folder")?;
-            fs::write(file, keys.to_string()).context("write the daemon's configuration")?;
+            return Ok(());
         }
+        let folder = file.parent().context("a file without folder")?;
+        fs::create_dir_all(folder).context("create the daemon's folder")?;
+        fs::write(file, keys.to_string()).context("write the daemon's configuration")
+    }
+
+    /// Another daemon in the place of this one.
+    pub(super) async fn restart_daemon_as_configured(&mut self) -> Result<()> {
         self.node
             .multus_daemon
             .terminate(Duration::from_secs(10))
@@ -163,13 +182,63 @@ impl Stage<'_> {
         Ok(())
     }
 
+    /// The kubelet's event about a pod that says this, from our own words on; the pod must not run.
+    pub(super) async fn refused(&self, pod: &str, says: &str) -> Result<String> {
+        let client = &self.node.cluster.client;
+        let deadline = Instant::now() + self.patience();
+        loop {
+            let events = client.events(pod).await?;
+            let told = events
+                .iter()
+                .find(|event| event.starts_with("FailedCreatePodSandBox") && event.contains(says));
+            let phase = client.pod(pod).await?.unwrap_or_default()["status"]["phase"].clone();
+            ensure!(phase != "Running", "pod {pod} runs and was to be refused");
+            if let Some(event) = told {
+                let from = event.find("multus: ").unwrap_or_default();
+                return Ok(event[from..].chars().take(150).collect());
+            }
+            if Instant::now() > deadline {
+                bail!("no event of {pod} says {says:?}:\n{}", events.join("\n"));
+            }
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Waits for a pod that was refused before.
+    pub(super) async fn runs(&self, pod: &str) -> Result<()> {
+        let client = &self.node.cluster.client;
+        let deadline = Instant::now() + self.patience();
+        while client.pod(pod).await?.unwrap_or_default()["status"]["phase"] != "Running" {
+            ensure!(
+                Instant::now() < deadline,
+                "{pod} was refused and does not run now:\n{}",
+                client.events(pod).await?.join("\n")
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+        Ok(())
+    }
+
+    /// How long pods that are made together may take to run. The real kubelet and API server need several times the
+    /// stand-ins' time for each pod under software emulation.
+    pub(super) fn patience(&self) -> Duration {
+        POD_START * if self.node.cluster.is_real() { 8 } else { 2 }
+    }
+
+    /// A pod's deletion, several tries of the kubelet included.
+    pub(super) fn deletion(&self) -> Duration {
+        Duration::from_mins(if self.node.cluster.is_real() { 8 } else { 2 })
+    }
+
     /// After a step that did not hold: no pods, the daemon without configuration, no folder of plugins.
     pub(super) async fn reset(&mut self) -> Result<()> {
         self.node.cluster.stop_static(STATIC_POD).await?;
         let names = self.node.cluster.client.pods().await?;
         let names: Vec<&str> = names.iter().map(String::as_str).collect();
         self.delete_some(&names).await?;
-        let _ = fs::remove_dir_all(Path::new(CNI_CONF_DIR).join("lab"));
+        for folder in ["lab", CHAIN] {
+            let _ = fs::remove_dir_all(Path::new(CNI_CONF_DIR).join(folder));
+        }
         self.restart_daemon(&Value::Null).await?;
         all_is_back(self.node).map(drop)
     }
