@@ -14,10 +14,16 @@ help: ## this list
 prepare: ## installs what this machine lacks (says what)
 	@bash hwtests/lab/prepare-host.sh
 
-build: prepare ## release binaries: the CNI plugins small, the daemons and hwtests fast
+programs: prepare ## what is shipped: the CNI plugins small, the daemons fast
 	cargo build --locked --profile small -p sriov -p multus-plugin
+	cargo build --locked --release -p sriovdp -p multus
+
+build: programs ## that, and what the lab needs
 	cargo build --locked --profile crash -p sriov --features crash-points
 	cargo build --locked --release -p sriovdp -p multus -p hwtests
+
+image: programs ## the container image in target/image, without a container engine; the last line is its digest
+	@bash deploy/image/build.sh target/image $(addprefix target/$(HOST)/,small/multus small/sriov release/multus-daemon release/sriovdp)
 
 demo: build ## the main job in the emulated lab, a row per step
 	$(HWTESTS) demo
@@ -65,4 +71,4 @@ deny: ## licenses, sources and doubled dependencies
 	command -v cargo-deny >/dev/null || cargo install --locked cargo-deny
 	cargo deny check bans licenses sources
 
-.PHONY: help prepare build demo check unit soak lab test crash-matrix bench-sriov bench-multus bench-sriovdp test-long deploy-render deny
+.PHONY: help prepare programs build image demo check unit soak lab test crash-matrix bench-sriov bench-multus bench-sriovdp test-long deploy-render deny
