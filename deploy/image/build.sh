@@ -2,8 +2,9 @@
 # Writes Ferrovia's container image as an OCI layout and as an archive of it, without a container engine: the four static
 # programs, nothing else. The same programs and SOURCE_DATE_EPOCH give the same digest, which is the last line printed.
 #   build.sh OUT PROGRAM...     PROGRAM: paths of multus, multus-daemon, sriov, sriovdp; all of one architecture
-# Environment: IMAGE_NAME (default ferrovia), IMAGE_TAG (default the workspace's version), SOURCE_DATE_EPOCH (default the
-# commit's time, 0 outside git), IMAGE_REVISION (default the commit).
+# Environment: IMAGE_NAME (default localhost/ferrovia: a name without a host is one of a public registry to most runtimes),
+# IMAGE_TAG (default the workspace's version), SOURCE_DATE_EPOCH (default the commit's time, 0 outside git), IMAGE_REVISION
+# (default the commit).
 # Format: OCI image-spec 1.1 (image-layout.md, manifest.md, config.md).
 set -euo pipefail
 here=$(cd "$(dirname "$0")/../.." && pwd)

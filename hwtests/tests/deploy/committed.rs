@@ -10,7 +10,7 @@ use super::{
 fn committed() -> Vec<Value> {
     let mut objects = documents(&text("deploy/kustomize/base/ferrovia.yaml"));
     // The committed rendering names the image by its version: a digest is the installation's.
-    let image = format!("ferrovia@sha256:{}", "0".repeat(64));
+    let image = format!("localhost/ferrovia@sha256:{}", "0".repeat(64));
     for set in objects.iter_mut().filter(|one| one["kind"] == "DaemonSet") {
         for key in ["initContainers", "containers"] {
             for container in set["spec"]["template"]["spec"][key]
@@ -18,7 +18,7 @@ fn committed() -> Vec<Value> {
                 .into_iter()
                 .flatten()
             {
-                assert_eq!(container["image"], "ferrovia:0.1.0");
+                assert_eq!(container["image"], "localhost/ferrovia:0.1.0");
                 container["image"] = json!(image);
             }
         }
