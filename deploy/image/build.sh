@@ -12,7 +12,7 @@ out=${1:?OUT}; shift
 [ $# -gt 0 ] || { echo "build.sh: no PROGRAM given" >&2; exit 2; }
 
 commit() { git -C "$here" log -1 --format="$1" 2>/dev/null; }
-name=${IMAGE_NAME:-ferrovia}
+name=${IMAGE_NAME:-localhost/ferrovia}
 tag=${IMAGE_TAG:-$(sed -n '/^\[workspace.package\]/,/^\[/s/^version = "\(.*\)"/\1/p' "$here/Cargo.toml")}
 epoch=${SOURCE_DATE_EPOCH:-$(commit %ct || echo 0)}
 revision=${IMAGE_REVISION:-$(commit %H || echo unknown)}
@@ -39,6 +39,12 @@ for program in "$@"; do
   if readelf -lW "$program" | grep -q ' INTERP '; then
     echo "build.sh: $program is not static (it asks for an interpreter)" >&2; exit 1
   fi
+  # Another folder, another machine: the same bytes. Cargo's own files and the workspace's are named without their folder.
+  for folder in "$here/target" "${CARGO_HOME:-${HOME:-}/.cargo}/registry"; do
+    if grep -qF "$folder/" "$program"; then
+      echo "build.sh: $program names $folder: built without .cargo/rustc (RUSTC_WRAPPER?), or before that was there" >&2; exit 1
+    fi
+  done
   install -m 0755 "$program" "$work/root/usr/bin/"
 done
 
