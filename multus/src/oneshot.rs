@@ -12,7 +12,6 @@ use k8s_openapi::jiff::Timestamp;
 use kube::Client;
 use multus_plugin::config::NetConf;
 use multus_plugin::wire::{PlanRequest, Report};
-use serde::Deserialize;
 
 use crate::api::event::Events;
 use crate::api::status;
@@ -23,7 +22,7 @@ use crate::kubeconfig::Claims;
 use crate::kubelet::Kubelet;
 use crate::nads::NadFiles;
 use crate::namespaces::Namespaces;
-use crate::service::{Service, not_ready};
+use crate::service::{self, Service, not_ready};
 use crate::sources::Sources;
 
 /// How long events may take; the plugin waits for the end of this process.
@@ -72,7 +71,7 @@ async fn plan(
     config: Config,
     in_cluster: bool,
 ) -> Result<String, cni::Error> {
-    let request: PlanRequest = parse(input, "plan request")?;
+    let request: PlanRequest = service::read(input, "plan request")?;
     let named = NetConf::parse(request.config.get().as_bytes())
         .map(|conf| PathBuf::from(conf.kubeconfig))
         .ok();
@@ -92,7 +91,7 @@ async fn report(
     config: Config,
     in_cluster: bool,
 ) -> Result<String, cni::Error> {
-    let report: Report = parse(input, "report")?;
+    let report: Report = service::read(input, "report")?;
     let installed = || installed_kubeconfig(&config);
     let named = report.kubeconfig.clone().or_else(installed);
     let client = connect(options, named.as_deref(), in_cluster).await?;
@@ -189,11 +188,6 @@ fn installed_kubeconfig(config: &Config) -> Option<PathBuf> {
     let bytes = crate::plain::own_configuration(&list)?;
     let conf = NetConf::parse(&bytes).ok()?;
     (!conf.kubeconfig.is_empty()).then(|| conf.kubeconfig.into())
-}
-
-fn parse<T: for<'de> Deserialize<'de>>(input: &[u8], what: &str) -> Result<T, cni::Error> {
-    serde_json::from_slice(input)
-        .map_err(|error| cni::Error::new(code::DECODE, format!("parse the {what}: {error}")))
 }
 
 fn print<T: serde::Serialize>(value: &T) -> Result<String, cni::Error> {

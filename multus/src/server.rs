@@ -26,7 +26,7 @@ use tracing::{debug, info, warn};
 
 use crate::metrics::scrape::Scrape;
 use crate::outbox::{Entry, Outbox};
-use crate::service::{Service, not_ready};
+use crate::service::{self, Service, not_ready};
 use proto::prometheus::MEDIA_TYPE;
 use socket::Socket;
 
@@ -156,7 +156,7 @@ impl Server {
     async fn plan(&self, body: Incoming) -> Response<Full<Bytes>> {
         let request: PlanRequest = match read(body).await {
             Ok(request) => request,
-            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
+            Err(error) => return refusal(status_of(&error), &error),
         };
         let asked = Instant::now();
         let turn = self.work.acquire().await;
@@ -169,21 +169,18 @@ impl Server {
         metrics.planned(&request.container_id, told, asked, Instant::now());
         match planned {
             Ok(plan) => json(&plan),
-            Err(error) if error.code == code::TRY_AGAIN_LATER => {
-                refusal(StatusCode::SERVICE_UNAVAILABLE, &error)
-            }
-            Err(error) => refusal(StatusCode::BAD_REQUEST, &error),
+            Err(error) => refusal(status_of(&error), &error),
         }
     }
 
     async fn report(&self, body: Incoming) -> Response<Full<Bytes>> {
         let report: Report = match read(body).await {
             Ok(report) => report,
-            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
+            Err(error) => return refusal(status_of(&error), &error),
         };
         let outcome = match self.service.read_report(&report) {
             Ok(outcome) => outcome,
-            Err(error) => return refusal(StatusCode::BAD_REQUEST, &error),
+            Err(error) => return refusal(status_of(&error), &error),
         };
         self.scrape.metrics.reported(&report, Instant::now());
         if let Some(value) = outcome.status {
@@ -246,8 +243,7 @@ async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, cni::Error> {
         .map_err(|_| cni::Error::new(code::IO, "read the request: it does not end"))?
         .map_err(|error| cni::Error::new(code::IO, format!("read the request: {error}")))?
         .to_bytes();
-    serde_json::from_slice(&bytes)
-        .map_err(|error| cni::Error::new(code::DECODE, format!("parse the request: {error}")))
+    service::read(&bytes, "request")
 }
 
 fn json<T: serde::Serialize>(value: &T) -> Response<Full<Bytes>> {
@@ -257,6 +253,15 @@ fn json<T: serde::Serialize>(value: &T) -> Response<Full<Bytes>> {
             StatusCode::INTERNAL_SERVER_ERROR,
             &cni::Error::new(code::INTERNAL, format!("print the answer: {error}")),
         ),
+    }
+}
+
+/// HTTP's word for what the plugin may try again, and for what it may not.
+fn status_of(error: &cni::Error) -> StatusCode {
+    if error.code == code::TRY_AGAIN_LATER {
+        StatusCode::SERVICE_UNAVAILABLE
+    } else {
+        StatusCode::BAD_REQUEST
     }
 }
 

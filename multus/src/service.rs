@@ -8,7 +8,8 @@ use std::time::{Duration, Instant};
 
 use cni::error::code;
 use multus_plugin::config::NetConf;
-use multus_plugin::wire::{Plan, PlanRequest, PodRef, Reason, Report, VERSION};
+use multus_plugin::wire::{self, Plan, PlanRequest, PodRef, Reason, Report, VERSION};
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 use tracing::{debug, info, warn};
 
@@ -63,12 +64,6 @@ impl Service {
     }
 
     async fn try_plan(&self, request: &PlanRequest) -> Result<Plan, cni::Error> {
-        if request.version != VERSION {
-            return Err(not_ready(format!(
-                "the plugin speaks version {}, this daemon version {VERSION}; wait for the upgrade to finish",
-                request.version
-            )));
-        }
         let conf = self
             .config
             .overlaid(request.config.get().as_bytes())
@@ -146,12 +141,6 @@ impl Service {
 
     /// Reads a report and tells its events. The status in it is the caller's to write.
     pub fn read_report(&self, report: &Report) -> Result<Outcome, cni::Error> {
-        if report.version != VERSION {
-            return Err(not_ready(format!(
-                "the plugin speaks version {}, this daemon version {VERSION}",
-                report.version
-            )));
-        }
         let outcome =
             report::read(report).map_err(|error| cni::Error::from_chain(code::DECODE, &error))?;
         for occurrence in &outcome.events {
@@ -171,6 +160,20 @@ impl Service {
             },
         );
     }
+}
+
+/// Reads a document of the plugin. One of another version is said to be that, whatever else is in it.
+///
+/// # Errors
+/// Code 11 for another version, so that the pod is tried again; code 6 for what is no such document.
+pub fn read<T: DeserializeOwned>(document: &[u8], what: &str) -> Result<T, cni::Error> {
+    if let Some(theirs) = wire::other_version(document) {
+        return Err(not_ready(format!(
+            "the plugin speaks version {theirs}, this daemon version {VERSION}; wait for the upgrade to finish"
+        )));
+    }
+    serde_json::from_slice(document)
+        .map_err(|error| cni::Error::new(code::DECODE, format!("parse the {what}: {error}")))
 }
 
 fn keep_primary(conf: &NetConf, request: &PlanRequest, known: &Known) {

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use crate::config::Planner;
 use crate::failure::Failure;
-use crate::wire::{PLAN_PATH, Plan, PlanRequest, REPORT_PATH, Report, VERSION};
+use crate::wire::{PLAN_PATH, Plan, PlanRequest, REPORT_PATH, Report, VERSION, other_version};
 
 mod child;
 mod socket;
@@ -89,17 +89,13 @@ impl Client {
     pub fn plan(&self, request: &PlanRequest, budget: &mut Budget) -> Result<Plan, Failure> {
         let what = format!("ask {} for the plan of pod {}", self, request.pod);
         let body = self.exchange(PLAN_PATH, request, &what, budget)?;
-        let plan: Plan = serde_json::from_slice(&body).map_err(|e| {
-            Failure::daemon_not_ready(format!("{what}: the answer is no plan: {e}"))
-        })?;
-        if plan.version == VERSION {
-            Ok(plan)
-        } else {
-            Err(Failure::daemon_not_ready(format!(
-                "{what}: it speaks version {}, this plugin version {VERSION}; wait for the upgrade to finish",
-                plan.version
-            )))
+        if let Some(theirs) = other_version(&body) {
+            return Err(Failure::daemon_not_ready(format!(
+                "{what}: it speaks version {theirs}, this plugin version {VERSION}; wait for the upgrade to finish"
+            )));
         }
+        serde_json::from_slice(&body)
+            .map_err(|e| Failure::daemon_not_ready(format!("{what}: the answer is no plan: {e}")))
     }
 
     /// Hands over what became of the plan. An error means that it was not accepted.

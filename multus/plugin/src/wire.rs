@@ -17,6 +17,17 @@ use serde_json::value::RawValue;
 /// Version of the documents in this module, in [`PlanRequest::version`] and [`Plan::version`].
 pub const VERSION: u32 = 1;
 
+/// The version that a peer's document has if it is not ours, however little else of it can be understood. Peers of two
+/// releases meet in every upgrade: the new plugin is in place before the new daemon serves.
+pub fn other_version(document: &[u8]) -> Option<u64> {
+    #[derive(Deserialize)]
+    struct Versioned {
+        version: u64,
+    }
+    let claimed = serde_json::from_slice::<Versioned>(document).ok()?.version;
+    (claimed != u64::from(VERSION)).then_some(claimed)
+}
+
 /// Socket the daemon listens on, unless the configuration's `daemonSocketDir` says otherwise.
 pub const DEFAULT_SOCKET: &str = "/run/multus/multus.sock";
 
@@ -237,8 +248,10 @@ pub struct AttachmentError {
 }
 
 /// Every cause of a failure that users meet. The list is closed: CNI error details, events, metrics
-/// and documentation use these words and no others (design §7).
+/// and documentation use these words and no others (design §7). A word of a newer release, in a document or a record,
+/// is read as `DelegateFailed`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+#[serde(from = "String")]
 #[expect(
     missing_docs,
     reason = "the names are the documentation; docs/failures.md explains them"
@@ -306,6 +319,13 @@ impl Reason {
     pub fn of_details(details: &str) -> Option<Self> {
         let word = details.split([':', ' ']).next().unwrap_or_default();
         Self::ALL.into_iter().find(|reason| reason.as_str() == word)
+    }
+}
+
+impl From<String> for Reason {
+    fn from(word: String) -> Self {
+        let known = Self::ALL.into_iter().find(|reason| reason.as_str() == word);
+        known.unwrap_or(Self::DelegateFailed)
     }
 }
 

@@ -32,3 +32,5 @@ mod outage;
 mod refusals;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod versions;

@@ -69,10 +69,6 @@ async fn a_request_that_makes_no_sense_is_refused_and_the_daemon_lives_on() {
         assert_eq!(answer.json()["code"], 6);
     }
     let mut request = node.request("p", Some(""));
-    request["version"] = 2.into();
-    let text = daemon.plan(&request).await.refused("DaemonNotReady");
-    assert!(text.contains("version 2"), "{text}");
-    request = node.request("p", Some(""));
     request["config"] = serde_json::json!({"name": "n", "type": "multus"});
     let text = daemon.plan(&request).await.refused("NetworkInvalid");
     assert!(text.contains("clusterNetwork"), "{text}");

@@ -24,3 +24,4 @@ mod planner;
 mod routes;
 mod stale;
 mod verbs;
+mod versions;
