@@ -12,6 +12,13 @@ use nix::fcntl::{FcntlArg, FdFlag, fcntl};
 use crate::error::{Error, Result};
 use crate::file;
 
+mod orphan;
+
+pub use orphan::Orphan;
+
+/// How long another process is waited for that looks for orphans, too.
+const LOOKING: Duration = Duration::from_secs(1);
+
 /// A lock that is held until it is dropped.
 #[derive(Debug)]
 pub struct Lock {
@@ -35,6 +42,43 @@ impl Lock {
     /// Takes the lock together with other shared holders; otherwise as [`Lock::exclusive`].
     pub fn shared(path: &Path, within: Duration) -> Result<Self> {
         acquire(path, Side::Shared, within)
+    }
+
+    /// As [`Lock::exclusive`] for a lock that is [`Lock::inherited`]: once the programs that a killed holder has left behind
+    /// have all run for `patience`, the lock is taken from them, and they are returned. Until then they are named in the
+    /// error. They are not ended. `proc` is where procfs is mounted.
+    ///
+    /// The file is replaced by another one, which programs that do not look (Go's sriov-cni) do not notice.
+    pub fn exclusive_despite_orphans(
+        path: &Path,
+        within: Duration,
+        patience: Duration,
+        proc: &Path,
+    ) -> Result<(Self, Vec<Orphan>)> {
+        let busy = match acquire(path, Side::Exclusive, within) {
+            Err(busy @ Error::Deadline { .. }) => busy,
+            done => return Ok((done?, Vec::new())),
+        };
+        // Whoever else takes it from them meanwhile holds a new file, which must not be taken from him.
+        let directory = path.parent().unwrap_or(Path::new("."));
+        let _alone = acquire(&directory.join(".orphans"), Side::Exclusive, LOOKING)?;
+        let orphans = orphan::holders(path, proc);
+        if orphan::are_overdue(&orphans, patience) {
+            file::remove(path)?;
+            return Ok((acquire(path, Side::Exclusive, Duration::ZERO)?, orphans));
+        }
+        match busy {
+            Error::Deadline { seconds, .. } if !orphans.is_empty() => {
+                let names: Vec<String> = orphans.iter().map(Orphan::to_string).collect();
+                let step = format!(
+                    "lock {}, held by {}, left behind by a command that was killed",
+                    path.display(),
+                    names.join(" and ")
+                );
+                Err(Error::Deadline { step, seconds })
+            }
+            busy => Err(busy),
+        }
     }
 
     /// Programs started while it is held have it, too: when this process is killed, the lock stays taken until they have

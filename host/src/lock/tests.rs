@@ -145,3 +145,67 @@ fn who_gives_up_an_inherited_lock_gives_it_up_for_its_programs() {
     drop(child.stdin.take());
     child.wait().unwrap();
 }
+
+/// A child that has inherited the lock on `path` from a process that has it no more.
+fn orphan_of(path: &Path) -> std::process::Child {
+    let lock = Lock::exclusive(path, Duration::ZERO)
+        .unwrap()
+        .inherited()
+        .unwrap();
+    let child = waits_for_its_stdin();
+    nix::unistd::close(std::os::fd::AsRawFd::as_raw_fd(&lock.file)).unwrap();
+    std::mem::forget(lock);
+    child
+}
+
+fn despite(path: &Path, patience: Duration) -> Result<(Lock, Vec<Orphan>)> {
+    Lock::exclusive_despite_orphans(path, Duration::ZERO, patience, Path::new("/proc"))
+}
+
+#[test]
+fn a_program_left_behind_keeps_the_lock_for_its_time_is_named_and_then_loses_it() {
+    let (_directory, path) = path();
+    let mut child = orphan_of(&path);
+    let busy = despite(&path, LONG).unwrap_err();
+    assert_eq!(busy.kind(), Kind::Deadline);
+    let text = busy.to_string();
+    for word in [
+        &path.display().to_string(),
+        &format!("held by cat (process {}, for", child.id()),
+        "left behind by a command that was killed",
+    ] {
+        assert!(text.contains(word), "{word:?} is missing in: {text}");
+    }
+    let (lock, orphans) = despite(&path, Duration::ZERO).unwrap();
+    assert_eq!(
+        orphans.iter().map(|o| o.pid).collect::<Vec<_>>(),
+        [child.id()]
+    );
+    // It is a lock like any other, and the program goes on.
+    assert!(Lock::exclusive(&path, Duration::ZERO).is_err());
+    assert!(despite(&path, Duration::ZERO).is_err());
+    assert!(child.try_wait().unwrap().is_none());
+    drop(lock);
+    Lock::exclusive(&path, Duration::ZERO).unwrap();
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}
+
+#[test]
+fn a_lock_whose_taker_lives_is_never_taken_from_it() {
+    let (_directory, path) = path();
+    let lock = Lock::exclusive(&path, Duration::ZERO)
+        .unwrap()
+        .inherited()
+        .unwrap();
+    let mut child = waits_for_its_stdin();
+    let busy = despite(&path, Duration::ZERO).unwrap_err();
+    assert!(
+        busy.to_string().contains("held by another process"),
+        "{busy}"
+    );
+    drop(lock);
+    assert!(despite(&path, LONG).unwrap().1.is_empty());
+    drop(child.stdin.take());
+    child.wait().unwrap();
+}

@@ -17,7 +17,7 @@ use std::time::Duration;
 
 use host::error::Kind;
 use host::file::{self, Durability, PRIVATE, PRIVATE_DIR};
-use host::lock::Lock;
+use host::lock::{Lock, Orphan};
 
 pub mod go;
 pub mod record;
@@ -161,6 +161,20 @@ impl Journal {
     pub fn lock_sandbox(&self, container_id: &str, within: Duration) -> Result<Lock, JournalError> {
         let path = self.root.join("lock").join(container_id);
         Ok(Lock::exclusive(&path, within)?.inherited()?)
+    }
+
+    /// As [`Journal::lock_sandbox`], for DEL: what a killed command has left running, and would hold the lock for ever, loses
+    /// it when it has run for `patience`. Those programs are returned.
+    pub fn lock_sandbox_despite_orphans(
+        &self,
+        container_id: &str,
+        within: Duration,
+        patience: Duration,
+        proc: &Path,
+    ) -> Result<(Lock, Vec<Orphan>), JournalError> {
+        let path = self.root.join("lock").join(container_id);
+        let (lock, orphans) = Lock::exclusive_despite_orphans(&path, within, patience, proc)?;
+        Ok((lock.inherited()?, orphans))
     }
 
     /// Whether any sandbox was ever locked here. If not, nobody can be at work on one.

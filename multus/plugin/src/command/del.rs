@@ -3,6 +3,7 @@
 use std::time::{Duration, Instant};
 
 use host::file::{self, Durability};
+use host::lock::Lock;
 
 use super::{busy, replay};
 use crate::detach::{Remaining, detach, summary};
@@ -29,8 +30,7 @@ pub(super) fn del(session: &Session<'_>) -> Result<(), Failure> {
     let gc = budget.spend(|deadline| session.journal.lock_out_gc_if_it_ever_ran(left(deadline)));
     let gc = unless_busy(session, "wait for GC", gc)?.flatten();
     let own = if session.journal.has_locks() {
-        let id = &session.call.container_id;
-        let own = budget.spend(|deadline| session.journal.lock_sandbox(id, left(deadline)));
+        let own = budget.spend(|deadline| lock_sandbox(session, left(deadline)));
         unless_busy(session, "wait for another command on this sandbox", own)?
     } else {
         None
@@ -47,6 +47,23 @@ pub(super) fn del(session: &Session<'_>) -> Result<(), Failure> {
         leave_if_last(session, LEAVING);
     }
     outcome
+}
+
+/// A delegate that has had its time would have been ended by the command that started it, had that one lived. One that
+/// goes on in the background on purpose would otherwise keep every DEL of the sandbox away for ever.
+fn lock_sandbox(session: &Session<'_>, within: Duration) -> Result<Lock, JournalError> {
+    let (lock, orphans) = session.journal.lock_sandbox_despite_orphans(
+        &session.call.container_id,
+        within,
+        session.conf.delegate_timeout(),
+        &session.node.proc,
+    )?;
+    for orphan in orphans {
+        session.log().warn(&format!(
+            "{orphan} was left behind by a command that was killed, and is not waited for any longer"
+        ));
+    }
+    Ok(lock)
 }
 
 /// Whoever removes the last record of a draining node removes multus too.

@@ -22,6 +22,50 @@ fn a_del_waits_for_another_command_on_its_sandbox_and_is_then_tried_again() {
 }
 
 #[test]
+fn a_delegate_left_in_the_background_by_a_killed_add_is_named_and_holds_del_up_for_its_own_deadline_only()
+ {
+    let (node, _sandbox, _daemon) = planned(&three());
+    let folder = node.path("");
+    node.behave(
+        "one",
+        "ADD",
+        &format!(
+            "sleep 10000 </dev/null >/dev/null 2>&1 & echo $! > {}/left; kill -9 $PPID; exit 0\n",
+            folder.display()
+        ),
+    );
+    assert!(!node.call("ADD", &node.asking()).success);
+    let left = fs::read_to_string(node.path("left")).unwrap();
+    let left = left.trim();
+    // Within the 90 s that a delegate has it may be at work still.
+    let (code, msg, _) = node.call("DEL", &node.asking()).error();
+    assert_eq!(code, 11);
+    assert!(
+        msg.contains(&format!("held by sleep (process {left}")) && msg.contains("was killed"),
+        "{msg}"
+    );
+    // No other sandbox waits for it.
+    node.recover("one", "ADD");
+    node.call_for("c2", "ADD", &node.asking()).ok();
+    node.call_for("c2", "DEL", &node.asking()).ok();
+    node.forget_order();
+    let mut impatient = node.asking();
+    impatient["delegateTimeoutSeconds"] = 1.into();
+    let told = node.call("DEL", &impatient).ok();
+    assert!(
+        told.stderr.contains(&format!("sleep (process {left}")),
+        "{told:?}"
+    );
+    assert_eq!(
+        node.order(),
+        ["DEL two net2", "DEL one net1", "DEL primary eth0"]
+    );
+    assert!(node.state().iter().all(|file| file.starts_with("lock/.")));
+    let pid = nix::unistd::Pid::from_raw(left.parse().unwrap());
+    nix::sys::signal::kill(pid, nix::sys::signal::SIGKILL).expect("it was not ended for us");
+}
+
+#[test]
 fn of_kept_dels_the_one_whose_last_try_is_longest_ago_comes_first() {
     let (node, _sandbox, _daemon) = planned(&three());
     let journal = Journal::new(&node.path("state"));
