@@ -20,6 +20,8 @@ use kube::{Api, Client, Config, ResourceExt};
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
+#[path = "standin_api/accounts.rs"]
+mod accounts;
 #[path = "standin_api/server.rs"]
 mod server;
 #[path = "standin_api/watching.rs"]

@@ -12,6 +12,8 @@
 
 #[path = "standin_kubelet/bench.rs"]
 mod bench;
+#[path = "standin_kubelet/health.rs"]
+mod health;
 #[path = "standin_kubelet/plugin.rs"]
 mod plugin;
 #[path = "standin_kubelet/plugins.rs"]

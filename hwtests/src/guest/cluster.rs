@@ -44,6 +44,7 @@ enum Inner {
     StandIns {
         api: standin::api::ApiServer,
         kubelet: standin::kubelet::Kubelet,
+        _controllers: standin::controllers::Controllers,
     },
     Real(real::Real),
 }
@@ -81,12 +82,16 @@ impl Cluster {
         let api = standin::api::ApiServer::start(([127, 0, 0, 1], 0).into())
             .await
             .context("start the stand-in API server")?;
-        let kubelet = standin::kubelet::Kubelet::start(standin::kubelet::KubeletConfig::new(
-            NODE,
-            api.clone(),
-        ))
-        .await
-        .context("start the stand-in kubelet")?;
+        let service = api
+            .secure(([127, 0, 0, 1], 0).into())
+            .await
+            .context("serve the stand-in API server to pods")?;
+        let controllers = standin::controllers::Controllers::start(api.store().clone(), &service);
+        let mut config = standin::kubelet::KubeletConfig::new(NODE, api.clone());
+        config.service = Some(service);
+        let kubelet = standin::kubelet::Kubelet::start(config)
+            .await
+            .context("start the stand-in kubelet")?;
         let kubeconfig = work.join("kubeconfig");
         std::fs::write(&kubeconfig, api.kubeconfig())
             .with_context(|| format!("write {}", kubeconfig.display()))?;
@@ -97,7 +102,11 @@ impl Cluster {
                 ("kubelet".to_owned(), "stand-in of hwtests".to_owned()),
                 ("API server".to_owned(), "stand-in of hwtests".to_owned()),
             ],
-            inner: Inner::StandIns { api, kubelet },
+            inner: Inner::StandIns {
+                api,
+                kubelet,
+                _controllers: controllers,
+            },
         })
     }
 

@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeMap,
     fs,
+    ops::{Deref, DerefMut},
     os::unix::fs::{MetadataExt, PermissionsExt, symlink},
     path::{Path, PathBuf},
     time::Duration,
@@ -48,9 +49,9 @@ pub struct Options {
     pub boot: u32,
 }
 
-/// The node, running.
+/// The node before anything of ours is on it: hardware, runtime with a primary network, cluster.
 #[derive(Debug)]
-pub struct Node {
+pub struct Base {
     /// PFs and VFs.
     pub hardware: Hardware,
     /// State of every VF before any pod.
@@ -59,22 +60,43 @@ pub struct Node {
     pub cluster: Cluster,
     /// The container runtime.
     pub runtime: Runtime,
+    _containerd: Service,
+}
+
+/// The node with our programs, started by hand.
+#[derive(Debug)]
+pub struct Node {
+    /// All but our programs.
+    pub base: Base,
     /// The device plugin.
     pub sriovdp: Service,
     /// The planner.
     pub multus_daemon: Service,
-    _containerd: Service,
 }
 
-impl Node {
-    /// Sets up hardware, installs the programs and starts everything.
+impl Deref for Node {
+    type Target = Base;
+
+    fn deref(&self) -> &Base {
+        &self.base
+    }
+}
+
+impl DerefMut for Node {
+    fn deref_mut(&mut self) -> &mut Base {
+        &mut self.base
+    }
+}
+
+impl Base {
+    /// Sets up hardware, the reference plugins with a primary network, the runtime and the cluster.
     ///
     /// # Errors
     /// When a part does not come up; the message names it and shows the end of its log.
     pub async fn start(options: &Options) -> Result<Self> {
         let hardware = set_up_hardware()?;
         let baseline = hardware.observe()?;
-        install(options, &hardware)?;
+        set_up_network()?;
         let containerd = options.runtime.start(&options.logs).await?;
         let cluster = Cluster::start(
             Path::new("/run/lab"),
@@ -82,21 +104,40 @@ impl Node {
             options.assets.as_deref(),
         )
         .await?;
+        Ok(Self {
+            runtime: Runtime::connect().await?,
+            hardware,
+            baseline,
+            cluster,
+            _containerd: containerd,
+        })
+    }
+
+    /// Three pools: kernel VFs and vfio VFs of the first PF, kernel VFs of the second.
+    pub fn pools(&self) -> Value {
+        pools(&self.hardware)
+    }
+}
+
+impl Node {
+    /// Sets up everything, installs the programs by hand and starts them.
+    ///
+    /// # Errors
+    /// When a part does not come up; the message names it and shows the end of its log.
+    pub async fn start(options: &Options) -> Result<Self> {
+        let base = Base::start(options).await?;
+        install(options, &base.hardware)?;
         let sriovdp = Service::start(
             &options.logs,
             "sriovdp",
             &options.program("sriovdp"),
             &["--config-file", "/etc/pcidp/config.json"],
         )?;
-        let multus_daemon = start_multus_daemon(options, &cluster).await?;
+        let multus_daemon = start_multus_daemon(options, &base.cluster).await?;
         Ok(Self {
-            runtime: Runtime::connect().await?,
-            hardware,
-            baseline,
-            cluster,
+            base,
             sriovdp,
             multus_daemon,
-            _containerd: containerd,
         })
     }
 }
@@ -169,7 +210,8 @@ fn wait_interface(mac: &str) -> Result<String> {
     found.context("the NIC is gone again")
 }
 
-fn install(options: &Options, hardware: &Hardware) -> Result<()> {
+/// The reference plugins, and the primary network that pods have by them.
+fn set_up_network() -> Result<()> {
     for entry in fs::read_dir("/usr/lib/cni").context("list the reference plugins")? {
         let path = entry.context("list the reference plugins")?.path();
         let name = path.file_name().context("a plugin without a name")?;
@@ -178,6 +220,14 @@ fn install(options: &Options, hardware: &Hardware) -> Result<()> {
             symlink(&path, &link).with_context(|| format!("link {}", link.display()))?;
         }
     }
+    fs::create_dir_all(CNI_CONF_DIR).context("create the CNI configuration's folder")?;
+    write_json(
+        &Path::new(CNI_CONF_DIR).join("10-bridge.conflist"),
+        &primary(),
+    )
+}
+
+fn install(options: &Options, hardware: &Hardware) -> Result<()> {
     for name in ["multus", "sriov"] {
         let target = Path::new(CNI_BIN_DIR).join(name);
         fs::copy(options.program(name), &target)
@@ -185,11 +235,6 @@ fn install(options: &Options, hardware: &Hardware) -> Result<()> {
         fs::set_permissions(&target, fs::Permissions::from_mode(0o755))
             .with_context(|| format!("make {} executable", target.display()))?;
     }
-    fs::create_dir_all(CNI_CONF_DIR).context("create the CNI configuration's folder")?;
-    write_json(
-        &Path::new(CNI_CONF_DIR).join("10-bridge.conflist"),
-        &primary(),
-    )?;
     write_json(
         &Path::new(CNI_CONF_DIR).join("00-multus.conflist"),
         &multus(),
@@ -234,7 +279,6 @@ fn multus() -> Value {
     })
 }
 
-/// Three pools: kernel VFs and vfio VFs of the first PF, kernel VFs of the second.
 fn pools(hardware: &Hardware) -> Value {
     let [first, second] = [&hardware.pfs[0].name, &hardware.pfs[1].name];
     json!({"resourceList": [

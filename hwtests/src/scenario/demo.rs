@@ -13,7 +13,7 @@ use crate::{
     guest::{
         cluster::POD_START,
         hardware::differences,
-        node::{Node, VFS_PER_PF},
+        node::{Base, VFS_PER_PF},
         pod::PodSpec,
     },
     report::{Line, Reporter},
@@ -56,13 +56,13 @@ const PODS: [(&str, &[&str]); 7] = [
 ///
 /// # Errors
 /// When the report cannot be written; a step that does not hold is reported, not returned.
-pub async fn play(node: &Node, report: &mut Reporter) -> Result<()> {
+pub async fn play(node: &Base, report: &mut Reporter) -> Result<()> {
     let _ = steps(node, report).await?;
     Ok(())
 }
 
 /// `None` as soon as a step does not hold.
-async fn steps(node: &Node, report: &mut Reporter) -> Result<Option<()>> {
+async fn steps(node: &Base, report: &mut Reporter) -> Result<Option<()>> {
     macro_rules! held {
         ($name:expr, $work:expr) => {
             match report.step($name, $work).await? {
@@ -84,7 +84,7 @@ async fn steps(node: &Node, report: &mut Reporter) -> Result<Option<()>> {
     Ok(Some(()))
 }
 
-fn hardware(node: &Node) -> Result<String> {
+fn hardware(node: &Base) -> Result<String> {
     let rows: Vec<String> = node
         .hardware
         .pfs
@@ -134,7 +134,7 @@ async fn allocatable() -> Result<BTreeMap<String, usize>> {
 }
 
 /// Creates a pod and waits until it runs.
-pub(crate) async fn start(node: &Node, pod: &PodSpec) -> Result<()> {
+pub(crate) async fn start(node: &Base, pod: &PodSpec) -> Result<()> {
     let manifest = pod.manifest(crate::guest::cluster::NODE);
     node.cluster.client.create(&manifest).await?;
     node.cluster
@@ -144,7 +144,7 @@ pub(crate) async fn start(node: &Node, pod: &PodSpec) -> Result<()> {
     Ok(())
 }
 
-async fn status(node: &Node) -> Result<String> {
+async fn status(node: &Base) -> Result<String> {
     let mut entries = 0;
     for (pod, interfaces) in &PODS {
         entries += look::check_status(node, pod, interfaces).await?.len();
@@ -155,7 +155,7 @@ async fn status(node: &Node) -> Result<String> {
     ))
 }
 
-async fn print_status(node: &Node, report: &mut Reporter) -> Result<()> {
+async fn print_status(node: &Base, report: &mut Reporter) -> Result<()> {
     for (pod, interfaces) in &PODS {
         if let Ok(rows) = look::check_status(node, pod, interfaces).await {
             let text = rows.join("\n");
@@ -165,7 +165,7 @@ async fn print_status(node: &Node, report: &mut Reporter) -> Result<()> {
     Ok(())
 }
 
-async fn deletion(node: &Node) -> Result<String> {
+async fn deletion(node: &Base) -> Result<String> {
     for (pod, _) in &PODS {
         node.cluster
             .client
@@ -179,7 +179,7 @@ async fn deletion(node: &Node) -> Result<String> {
 ///
 /// # Errors
 /// When a VF differs (both states are named) or a file is left.
-pub fn all_is_back(node: &Node) -> Result<String> {
+pub fn all_is_back(node: &Base) -> Result<String> {
     let now = node.hardware.observe()?;
     let different = differences(&node.baseline, &now);
     ensure!(

@@ -12,7 +12,7 @@ use proto::podresources::{
 };
 use serde_json::Value;
 
-use crate::guest::{cluster::Cluster, node::Node, pod::NETWORK_STATUS, shell::run};
+use crate::guest::{cluster::Cluster, node::Base, pod::NETWORK_STATUS, shell::run};
 
 /// One link of a pod.
 #[derive(Debug, Clone)]
@@ -35,7 +35,7 @@ pub struct Link {
 ///
 /// # Errors
 /// When the namespace cannot be entered.
-pub async fn links(node: &Node, pod: &str) -> Result<BTreeMap<String, Link>> {
+pub async fn links(node: &Base, pod: &str) -> Result<BTreeMap<String, Link>> {
     let (_, netns) = node.runtime.sandbox(pod).await?;
     let net = format!("--net={netns}");
     let text = run(
@@ -149,7 +149,7 @@ pub async fn offers() -> Result<Offers> {
 ///
 /// # Errors
 /// When it is missing after 10 s or is not a list.
-pub async fn network_status(node: &Node, pod: &str) -> Result<Vec<Value>> {
+pub async fn network_status(node: &Base, pod: &str) -> Result<Vec<Value>> {
     for _ in 0..100 {
         let object = node.cluster.client.pod(pod).await?;
         let object = object.with_context(|| format!("pod {pod} is gone"))?;
@@ -167,7 +167,7 @@ pub async fn network_status(node: &Node, pod: &str) -> Result<Vec<Value>> {
 ///
 /// # Errors
 /// When an element says something else than `ip` or the kubelet.
-pub async fn check_status(node: &Node, pod: &str, expected: &[&str]) -> Result<Vec<String>> {
+pub async fn check_status(node: &Base, pod: &str, expected: &[&str]) -> Result<Vec<String>> {
     let status = network_status(node, pod).await?;
     let links = links(node, pod).await?;
     let mut devices: BTreeSet<String> = devices(pod).await?.into_values().flatten().collect();
@@ -253,7 +253,7 @@ fn check_entry(pod: &str, name: &str, entry: &Value, link: &Link, pci: Option<&s
     Ok(())
 }
 
-fn vfio(node: &Node, pci: &str) -> bool {
+fn vfio(node: &Base, pci: &str) -> bool {
     node.baseline
         .get(pci)
         .is_some_and(|state| state.driver == "vfio-pci")

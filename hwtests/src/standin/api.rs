@@ -1,5 +1,6 @@
-//! A stand-in Kubernetes API server: plain HTTP, state in memory, the part of the API that pods, their networks
-//! and their events need. No scheduler (a pod runs where `spec.nodeName` or a binding says), no access control.
+//! A stand-in Kubernetes API server: state in memory, the part of the API that pods, their networks, their events and
+//! an installation of ours need. No scheduler (a pod runs where `spec.nodeName` or a binding says). Over plain HTTP
+//! everybody is the administrator; over TLS the token of a service account is needed, and its roles decide.
 
 use std::io;
 use std::net::SocketAddr;
@@ -10,10 +11,15 @@ use hyper::server::conn::http1;
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
 use serde_json::json;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::task::{JoinHandle, JoinSet};
+use tokio_rustls::TlsAcceptor;
 
+mod access;
+mod accounts;
 mod admit;
+mod daemon_set;
 mod discovery;
 mod error;
 mod fault;
@@ -23,17 +29,22 @@ mod resource;
 mod route;
 mod selector;
 mod serve;
+mod service;
 mod store;
 mod subscription;
+mod tls;
 mod view;
 mod watch;
 
+pub(crate) use accounts::AUTHORITY;
+use accounts::Accounts;
 pub use admit::Part;
 pub use error::ApiError;
 pub use fault::ApiFault;
 pub use patch::Patch;
 pub use resource::Resource;
 pub use selector::Selection;
+pub use service::{SecureError, Service};
 pub use store::{DeleteOptions, Store};
 pub use subscription::{Event, Start, Subscription};
 
@@ -63,13 +74,13 @@ impl ApiServer {
         let address = listener.local_addr()?;
         let fault = fault::Fault::default();
         let requests = Arc::new(AtomicU64::new(0));
-        let serving = accept(
-            listener,
-            store.clone(),
-            fault.clone(),
-            Arc::clone(&requests),
-        );
-        let accepting = tokio::spawn(serving);
+        let door = Door {
+            store: store.clone(),
+            fault: fault.clone(),
+            requests: Arc::clone(&requests),
+            guard: None,
+        };
+        let accepting = tokio::spawn(accept(listener, door));
         Ok(ApiServer(Arc::new(Serving {
             address,
             store,
@@ -77,6 +88,25 @@ impl ApiServer {
             requests,
             accepting,
         })))
+    }
+
+    /// Serves the same state to pods, too: over TLS, to service accounts. It ends when the service is dropped.
+    pub async fn secure(&self, listen: SocketAddr) -> Result<Service, SecureError> {
+        let listener = TcpListener::bind(listen).await?;
+        let address = listener.local_addr()?;
+        let tls::Identity {
+            acceptor,
+            authority,
+        } = tls::identity(address.ip())?;
+        let accounts = Accounts::default();
+        let door = Door {
+            store: self.0.store.clone(),
+            fault: self.0.fault.clone(),
+            requests: Arc::clone(&self.0.requests),
+            guard: Some((acceptor, accounts.clone())),
+        };
+        let accepting = tokio::spawn(accept(listener, door));
+        Ok(Service::new(address, authority, accounts, accepting))
     }
 
     /// Where it listens.
@@ -132,12 +162,39 @@ impl Drop for Serving {
     }
 }
 
-async fn accept(
-    listener: TcpListener,
+/// What every connection of a listener needs.
+#[derive(Clone)]
+struct Door {
     store: Store,
     fault: fault::Fault,
     requests: Arc<AtomicU64>,
-) {
+    /// TLS, and who may come in with which token; without, everybody is the administrator.
+    guard: Option<(TlsAcceptor, Accounts)>,
+}
+
+impl Door {
+    async fn serve(self, stream: impl AsyncRead + AsyncWrite + Unpin) {
+        let accounts = self.guard.map(|(_, accounts)| accounts);
+        let service = service_fn(move |request| {
+            self.requests.fetch_add(1, Ordering::Relaxed);
+            let (store, fault, accounts) =
+                (self.store.clone(), self.fault.clone(), accounts.clone());
+            async move {
+                Ok::<_, std::convert::Infallible>(
+                    serve::answer(store, fault, accounts, request).await,
+                )
+            }
+        });
+        if let Err(error) = http1::Builder::new()
+            .serve_connection(TokioIo::new(stream), service)
+            .await
+        {
+            tracing::debug!(%error, "api connection ended");
+        }
+    }
+}
+
+async fn accept(listener: TcpListener, door: Door) {
     // Owned by this task, so that aborting it closes every connection, too.
     let mut connections = JoinSet::new();
     loop {
@@ -150,20 +207,14 @@ async fn accept(
             }
         };
         while connections.try_join_next().is_some() {}
-        let (store, fault, requests) = (store.clone(), fault.clone(), Arc::clone(&requests));
+        let door = door.clone();
         connections.spawn(async move {
-            let service = service_fn(move |request| {
-                requests.fetch_add(1, Ordering::Relaxed);
-                let (store, fault) = (store.clone(), fault.clone());
-                async move {
-                    Ok::<_, std::convert::Infallible>(serve::answer(store, fault, request).await)
-                }
-            });
-            if let Err(error) = http1::Builder::new()
-                .serve_connection(TokioIo::new(stream), service)
-                .await
-            {
-                tracing::debug!(%error, "api connection ended");
+            match &door.guard {
+                None => door.serve(stream).await,
+                Some((acceptor, _)) => match acceptor.accept(stream).await {
+                    Ok(stream) => door.serve(stream).await,
+                    Err(error) => tracing::debug!(%error, "no TLS with a client"),
+                },
             }
         });
     }

@@ -1,5 +1,5 @@
 //! A stand-in kubelet: device plugins, PodResources, and the pods of one node on a real container runtime.
-//! It claims nothing it does not do: a pod that needs more (probes, other volumes, init containers) is refused.
+//! It claims nothing it does not do: a pod that needs more (other volumes, other probes than commands) is refused.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -14,6 +14,7 @@ mod allocations;
 mod backoff;
 mod config;
 mod container;
+mod content;
 mod devices;
 mod endpoint;
 mod environment;
@@ -24,6 +25,7 @@ mod node;
 mod plugin_watch;
 mod pod_resources;
 mod pods;
+mod probe;
 mod rate;
 mod registry;
 mod removal;

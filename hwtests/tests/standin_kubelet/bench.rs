@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use hwtests::standin::api::{ApiServer, DeleteOptions, Resource, Selection, object};
+use hwtests::standin::controllers::Controllers;
 use hwtests::standin::kubelet::{Count, Kubelet, KubeletConfig, Rate};
 use serde_json::{Value, json};
 
@@ -18,6 +19,7 @@ pub(crate) struct Bench {
     pub(crate) api: ApiServer,
     pub(crate) runtime: FakeRuntime,
     folder: tempfile::TempDir,
+    _controllers: Option<Controllers>,
 }
 
 /// Waits for a condition; only a hang exceeds the time.
@@ -42,6 +44,19 @@ impl Bench {
     }
 
     pub(crate) async fn with_rate(rate: Rate) -> Bench {
+        Bench::made(rate, false).await
+    }
+
+    /// With an API server that takes tokens of pods, and the controllers.
+    pub(crate) async fn with_service() -> Bench {
+        let rate = Rate {
+            per_second: 1000,
+            burst: 1000,
+        };
+        Bench::made(rate, true).await
+    }
+
+    async fn made(rate: Rate, service: bool) -> Bench {
         let folder = tempfile::tempdir().unwrap();
         let api = ApiServer::start((Ipv4Addr::LOCALHOST, 0).into())
             .await
@@ -52,6 +67,12 @@ impl Bench {
         config.runtime = folder.path().join("cri.sock");
         config.logs = folder.path().join("logs");
         config.pod_resources_rate = rate;
+        let mut controllers = None;
+        if service {
+            let service = api.secure((Ipv4Addr::LOCALHOST, 0).into()).await.unwrap();
+            controllers = Some(Controllers::start(api.store().clone(), &service));
+            config.service = Some(service);
+        }
         std::fs::create_dir_all(config.device_plugins()).unwrap();
         std::fs::write(config.device_plugins().join("stale.sock"), "").unwrap();
         let kubelet = Kubelet::start(config).await.unwrap();
@@ -60,6 +81,7 @@ impl Bench {
             api,
             runtime,
             folder,
+            _controllers: controllers,
         }
     }
 

@@ -145,11 +145,11 @@ async fn a_sandbox_that_fails_is_tried_again_and_the_runtimes_words_are_told() {
 async fn a_pod_that_needs_what_is_not_offered_says_so() {
     let bench = Bench::start().await;
     let mut manifest = Bench::manifest("p", 1);
-    manifest["spec"]["volumes"] = json!([{"name": "v", "configMap": {"name": "c"}}]);
+    manifest["spec"]["volumes"] = json!([{"name": "v", "secret": {"secretName": "s"}}]);
     bench.create(manifest);
     let pod = bench.phase("p", "Failed").await;
     assert_eq!(object::text(&pod, "/status/reason"), "UnsupportedByStandIn");
-    assert!(object::text(&pod, "/status/message").contains("spec.volumes[v] of kind configMap"));
+    assert!(object::text(&pod, "/status/message").contains("spec.volumes[v] of kind secret"));
 }
 
 #[tokio::test]
@@ -175,7 +175,7 @@ async fn an_image_that_is_not_there_is_named() {
     manifest["spec"]["containers"][0]["image"] = json!("elsewhere:1");
     bench.create(manifest);
     until("it is told", || !bench.events("Failed").is_empty()).await;
-    assert!(bench.events("Failed")[0].contains("\"elsewhere:1\" is not present"));
+    assert!(bench.events("Failed")[0].contains("\"elsewhere:1\": this kubelet pulls none"));
     bench.delete("p");
     bench.gone("p").await;
 }

@@ -6,7 +6,7 @@ use serde_json::json;
 use super::start;
 use crate::{
     guest::{
-        node::Node,
+        node::Base,
         pod::{PodSpec, network},
     },
     scenario::look,
@@ -41,7 +41,7 @@ fn vlan(name: &str, vlan: u16, first: u8) -> String {
 }
 
 /// Two pods with a kernel VF each in VLAN 100; the PF must say so for the VFs that the links belong to.
-pub(super) async fn two_pods_in_vlan_100(node: &Node) -> Result<String> {
+pub(super) async fn two_pods_in_vlan_100(node: &Base) -> Result<String> {
     let client = &node.cluster.client;
     client
         .create(&network(
@@ -63,7 +63,7 @@ pub(super) async fn two_pods_in_vlan_100(node: &Node) -> Result<String> {
 }
 
 /// What a pod's VF link is: it must belong to the VF that the kubelet gave, with the VLAN set on the PF.
-pub(crate) async fn kernel_vf(node: &Node, pod: &str, name: &str, vlan: u64) -> Result<String> {
+pub(crate) async fn kernel_vf(node: &Base, pod: &str, name: &str, vlan: u64) -> Result<String> {
     let links = look::links(node, pod).await?;
     let link = links
         .get(name)
@@ -96,7 +96,7 @@ pub(crate) async fn kernel_vf(node: &Node, pod: &str, name: &str, vlan: u64) -> 
 }
 
 /// A pod with two different VFs (one with a MAC of its choice) and a macvlan network.
-pub(super) async fn many(node: &Node) -> Result<String> {
+pub(super) async fn many(node: &Base) -> Result<String> {
     let client = &node.cluster.client;
     let storage = json!({
         "cniVersion": "1.0.0", "name": "storage", "type": "sriov", "capabilities": {"mac": true},
@@ -136,7 +136,7 @@ pub(super) async fn many(node: &Node) -> Result<String> {
 }
 
 /// A pod with ipvlan, and the manual's pod: not root, no capability, its network written as the manual has it.
-pub(super) async fn software(node: &Node) -> Result<String> {
+pub(super) async fn software(node: &Base) -> Result<String> {
     let ipvlan = json!({
         "cniVersion": "1.0.0", "name": "ipvlan", "type": "ipvlan", "master": "ens6", "mode": "l2",
         "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.58.0.0/24"}]]},

@@ -15,7 +15,7 @@ use super::{
 use crate::{
     guest::{
         hardware::iommu_group,
-        node::Node,
+        node::Base,
         pod::{PodSpec, network},
     },
     scenario::look,
@@ -27,7 +27,7 @@ const LINK_UP: Duration = Duration::from_secs(30);
 const PACKETS: u64 = 100_000;
 
 /// alice and bob reach each other in VLAN 100; carol, in the same subnet but VLAN 200, reaches none of them.
-pub(super) async fn ping_and_isolation(node: &Node) -> Result<String> {
+pub(super) async fn ping_and_isolation(node: &Base) -> Result<String> {
     let carol = json!({
         "cniVersion": "1.0.0", "name": "vlan-200", "type": "sriov", "vlan": 200,
         "ipam": {"type": "static", "addresses": [{"address": "10.56.0.200/24"}]},
@@ -58,7 +58,7 @@ pub(super) async fn ping_and_isolation(node: &Node) -> Result<String> {
     ))
 }
 
-async fn address(node: &Node, pod: &str) -> Result<String> {
+async fn address(node: &Base, pod: &str) -> Result<String> {
     let links = look::links(node, pod).await?;
     let link = links.get("net1").context("no net1")?;
     link.ips
@@ -68,7 +68,7 @@ async fn address(node: &Node, pod: &str) -> Result<String> {
         .with_context(|| format!("net1 of pod {pod} has no IPv4 address"))
 }
 
-async fn wait_up(node: &Node, pod: &str) -> Result<()> {
+async fn wait_up(node: &Base, pod: &str) -> Result<()> {
     let deadline = Instant::now() + LINK_UP;
     while !look::links(node, pod).await?["net1"].up {
         ensure!(
@@ -80,7 +80,7 @@ async fn wait_up(node: &Node, pod: &str) -> Result<()> {
     Ok(())
 }
 
-async fn reach(node: &Node, from: &str, target: &str) -> Result<()> {
+async fn reach(node: &Base, from: &str, target: &str) -> Result<()> {
     let deadline = Instant::now() + LINK_UP;
     while !ping(node, from, target, 1).await? {
         ensure!(
@@ -91,7 +91,7 @@ async fn reach(node: &Node, from: &str, target: &str) -> Result<()> {
     Ok(())
 }
 
-async fn ping(node: &Node, from: &str, target: &str, count: u32) -> Result<bool> {
+async fn ping(node: &Base, from: &str, target: &str, count: u32) -> Result<bool> {
     let count = count.to_string();
     let words = ["/bin/ping", "-I", "net1", "-c", &count, "-W", "1", target];
     let output = node
@@ -102,7 +102,7 @@ async fn ping(node: &Node, from: &str, target: &str, count: u32) -> Result<bool>
 }
 
 /// A DPDK pod sees only its own VFIO group, holds one capability, and its packets arrive at a kernel pod's VF.
-pub(super) async fn dpdk(node: &Node) -> Result<String> {
+pub(super) async fn dpdk(node: &Base) -> Result<String> {
     let config = json!({
         "cniVersion": "1.0.0", "name": "dpdk-100", "type": "sriov", "vlan": 100, "spoofchk": "off", "trust": "on",
     });
@@ -143,7 +143,7 @@ pub(super) async fn dpdk(node: &Node) -> Result<String> {
     ))
 }
 
-async fn own_group_only(node: &Node, vf: &str) -> Result<()> {
+async fn own_group_only(node: &Base, vf: &str) -> Result<()> {
     let listed = node
         .runtime
         .run("dpdk", &["/bin/ls", "/dev/vfio"], Duration::from_secs(10))
@@ -167,7 +167,7 @@ async fn own_group_only(node: &Node, vf: &str) -> Result<()> {
     Ok(())
 }
 
-async fn effective_capabilities(node: &Node) -> Result<&'static str> {
+async fn effective_capabilities(node: &Base) -> Result<&'static str> {
     let words = ["/bin/grep", "CapEff", "/proc/self/status"];
     let line = node
         .runtime
@@ -184,7 +184,7 @@ async fn effective_capabilities(node: &Node) -> Result<&'static str> {
 }
 
 /// Sends for some seconds and returns how many packets testpmd says it sent.
-pub(crate) async fn testpmd(node: &Node, vf: &str, peer: &str) -> Result<u64> {
+pub(crate) async fn testpmd(node: &Base, vf: &str, peer: &str) -> Result<u64> {
     let line = format!(
         "(sleep 5; echo) | /usr/bin/dpdk-testpmd -l 0-1 --in-memory --iova-mode=va --no-telemetry -a {vf} \
          -- --auto-start --forward-mode=txonly --eth-peer=0,{peer} --total-num-mbufs=4096"

@@ -2,6 +2,7 @@
 
 use serde_json::{Map, Value, json};
 
+use super::daemon_set;
 use super::error::ApiError;
 use super::object::{self, metadata, put, text};
 use super::resource::Resource;
@@ -77,6 +78,7 @@ pub(crate) fn create(
     check_name(resource, &object)?;
     match resource {
         Resource::Pods => complete_pod(&mut object)?,
+        Resource::DaemonSets => daemon_set::complete(&mut object)?,
         Resource::Namespaces => object["status"] = json!({"phase": "Active"}),
         _ => {}
     }
@@ -116,6 +118,9 @@ pub(crate) fn update(
         Part::Status => next["status"] = wanted.get("status").cloned().unwrap_or_else(|| json!({})),
         Part::Binding => next["spec"]["nodeName"] = wanted["spec"]["nodeName"].clone(),
         Part::Main => take_main(resource, &mut next, wanted)?,
+    }
+    if resource == Resource::DaemonSets && part == Part::Main {
+        daemon_set::change(current, &mut next)?;
     }
     check_content(resource, &next)?;
     Ok(next)
@@ -278,7 +283,24 @@ fn complete_pod(pod: &mut Value) -> Result<(), ApiError> {
             return refuse(format!("spec.containers[{index}].resources.{why}"));
         }
     }
+    complete_priority(spec)?;
     pod["status"] = json!({"phase": "Pending", "qosClass": "BestEffort"});
+    Ok(())
+}
+
+/// The classes that every cluster has (scheduling.k8s.io); no others can be made here.
+fn complete_priority(spec: &mut Map<String, Value>) -> Result<(), ApiError> {
+    let class = spec.get("priorityClassName").and_then(Value::as_str);
+    let priority = match class.unwrap_or_default() {
+        "" => 0,
+        "system-cluster-critical" => 2_000_000_000,
+        "system-node-critical" => 2_000_001_000,
+        other => {
+            let why = format!("no PriorityClass with name {other} was found");
+            return Err(ApiError::forbidden(Resource::Pods, "", &why));
+        }
+    };
+    spec.insert("priority".to_owned(), json!(priority));
     Ok(())
 }
 

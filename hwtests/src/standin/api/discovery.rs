@@ -44,6 +44,7 @@ fn groups() -> Vec<&'static str> {
         .map(Resource::group)
         .filter(|group| !group.is_empty())
         .collect();
+    groups.sort_unstable();
     groups.dedup();
     groups.push("events.k8s.io");
     groups
@@ -102,7 +103,14 @@ mod tests {
             .iter()
             .map(|group| group["name"].as_str().unwrap())
             .collect();
-        assert_eq!(names, ["k8s.cni.cncf.io", "apps", "events.k8s.io"]);
+        let wanted = [
+            "apiextensions.k8s.io",
+            "apps",
+            "k8s.cni.cncf.io",
+            "rbac.authorization.k8s.io",
+            "events.k8s.io",
+        ];
+        assert_eq!(names, wanted);
         for name in names {
             assert_eq!(document(&format!("/apis/{name}")).unwrap()["name"], name);
             let resources = document(&format!("/apis/{name}/v1")).unwrap();

@@ -76,6 +76,25 @@ impl ApiError {
         ApiError::new(415, "UnsupportedMediaType", why)
     }
 
+    /// Nobody that the server knows.
+    pub(crate) fn unauthorized() -> ApiError {
+        ApiError::new(401, "Unauthorized", "Unauthorized")
+    }
+
+    pub(crate) fn forbidden(resource: Resource, name: &str, why: &str) -> ApiError {
+        let what = resource.qualified();
+        let quoted = if name.is_empty() {
+            String::new()
+        } else {
+            format!(" \"{name}\"")
+        };
+        ApiError::new(
+            403,
+            "Forbidden",
+            format!("{what}{quoted} is forbidden: {why}"),
+        )
+    }
+
     pub(crate) fn too_large() -> ApiError {
         ApiError::new(
             413,

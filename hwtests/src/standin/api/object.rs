@@ -90,6 +90,12 @@ pub(crate) fn seconds_from_now(seconds: i64) -> String {
         .to_string()
 }
 
+/// Seconds since a time in RFC 3339; 0 for what is none.
+pub(crate) fn age(stamp: &str) -> i64 {
+    let then = stamp.parse::<Timestamp>().ok();
+    then.map_or(0, |then| timestamp().as_second() - then.as_second())
+}
+
 /// Now in nanoseconds since the epoch.
 pub(crate) fn nanoseconds() -> i128 {
     timestamp().as_nanosecond()

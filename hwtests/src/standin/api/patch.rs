@@ -43,7 +43,10 @@ impl Patch {
         let undecodable = |cause: serde_json::Error| {
             ApiError::bad_request(format!("error decoding patch: {cause}"))
         };
-        let typed = resource.group().is_empty() || resource == Resource::DaemonSets;
+        let typed = !matches!(
+            resource,
+            Resource::NetworkAttachments | Resource::Definitions
+        );
         match content_type.split(';').next().unwrap_or_default().trim() {
             "application/merge-patch+json" => object_body(body).map(Patch::Merge),
             "application/strategic-merge-patch+json" if typed => {

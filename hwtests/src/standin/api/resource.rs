@@ -13,9 +13,25 @@ pub enum Resource {
     Events,
     /// k8s.cni.cncf.io/v1 NetworkAttachmentDefinition.
     NetworkAttachments,
-    /// apps/v1 DaemonSet: stored and watched only, nothing acts on it.
+    /// apps/v1 DaemonSet; the controllers act on it.
     DaemonSets,
+    /// core/v1 ConfigMap.
+    ConfigMaps,
+    /// core/v1 ServiceAccount.
+    ServiceAccounts,
+    /// rbac.authorization.k8s.io/v1 ClusterRole.
+    ClusterRoles,
+    /// rbac.authorization.k8s.io/v1 ClusterRoleBinding.
+    ClusterRoleBindings,
+    /// rbac.authorization.k8s.io/v1 Role.
+    Roles,
+    /// rbac.authorization.k8s.io/v1 RoleBinding.
+    RoleBindings,
+    /// apiextensions.k8s.io/v1 CustomResourceDefinition: stored only, the one kind that it may define is always served.
+    Definitions,
 }
+
+const RBAC: &str = "rbac.authorization.k8s.io";
 
 struct Row {
     resource: Resource,
@@ -106,6 +122,83 @@ const ROWS: &[Row] = &[
         short: &["ds"],
         namespaced: true,
         status: true,
+        fields: &[],
+    },
+    Row {
+        resource: Resource::ConfigMaps,
+        group: "",
+        kind: "ConfigMap",
+        plural: "configmaps",
+        singular: "configmap",
+        short: &["cm"],
+        namespaced: true,
+        status: false,
+        fields: &[],
+    },
+    Row {
+        resource: Resource::ServiceAccounts,
+        group: "",
+        kind: "ServiceAccount",
+        plural: "serviceaccounts",
+        singular: "serviceaccount",
+        short: &["sa"],
+        namespaced: true,
+        status: false,
+        fields: &[],
+    },
+    Row {
+        resource: Resource::ClusterRoles,
+        group: RBAC,
+        kind: "ClusterRole",
+        plural: "clusterroles",
+        singular: "clusterrole",
+        short: &[],
+        namespaced: false,
+        status: false,
+        fields: &[],
+    },
+    Row {
+        resource: Resource::ClusterRoleBindings,
+        group: RBAC,
+        kind: "ClusterRoleBinding",
+        plural: "clusterrolebindings",
+        singular: "clusterrolebinding",
+        short: &[],
+        namespaced: false,
+        status: false,
+        fields: &[],
+    },
+    Row {
+        resource: Resource::Roles,
+        group: RBAC,
+        kind: "Role",
+        plural: "roles",
+        singular: "role",
+        short: &[],
+        namespaced: true,
+        status: false,
+        fields: &[],
+    },
+    Row {
+        resource: Resource::RoleBindings,
+        group: RBAC,
+        kind: "RoleBinding",
+        plural: "rolebindings",
+        singular: "rolebinding",
+        short: &[],
+        namespaced: true,
+        status: false,
+        fields: &[],
+    },
+    Row {
+        resource: Resource::Definitions,
+        group: "apiextensions.k8s.io",
+        kind: "CustomResourceDefinition",
+        plural: "customresourcedefinitions",
+        singular: "customresourcedefinition",
+        short: &["crd"],
+        namespaced: false,
+        status: false,
         fields: &[],
     },
 ];

@@ -5,10 +5,12 @@ use std::convert::Infallible;
 use http_body_util::combinators::UnsyncBoxBody;
 use http_body_util::{BodyExt, Full, LengthLimitError, Limited, StreamBody};
 use hyper::body::{Bytes, Incoming};
-use hyper::header::{ACCEPT, CONTENT_TYPE, HeaderMap, HeaderName};
+use hyper::header::{ACCEPT, AUTHORIZATION, CONTENT_TYPE, HeaderMap, HeaderName};
 use hyper::{Method, Request, Response, StatusCode};
 use serde_json::{Value, json};
 
+use super::access;
+use super::accounts::Accounts;
 use super::admit::Part;
 use super::error::ApiError;
 use super::fault::Fault;
@@ -34,13 +36,20 @@ struct Target {
     part: Sub,
 }
 
-/// Answers a request; never fails, refusals are answers.
+/// Answers a request; never fails, refusals are answers. With accounts, only their tokens let in.
 pub(crate) async fn answer(
     store: Store,
     fault: Fault,
+    accounts: Option<Accounts>,
     request: Request<Incoming>,
 ) -> Response<Body> {
     let path = request.uri().path().to_owned();
+    let token = header(request.headers(), &AUTHORIZATION).strip_prefix("Bearer ");
+    let caller = match accounts.map(|accounts| accounts.holder(&store, token)) {
+        None => access::Caller::Administrator,
+        Some(Some(account)) => access::Caller::Account(account),
+        Some(None) => return refuse(&ApiError::unauthorized()),
+    };
     tracing::debug!(method = %request.method(), uri = %request.uri(), "api request");
     let target = match Route::of(&path) {
         Route::Unknown => return plain(StatusCode::NOT_FOUND, "404 page not found\n"),
@@ -80,17 +89,56 @@ pub(crate) async fn answer(
             }
         }
     };
+    if let Err(refusal) = target.check(&store, &caller, &request) {
+        return refuse(&refusal);
+    }
     match target.answer(&store, &fault, request).await {
         Ok(response) => response,
-        Err(refusal) => {
-            let code =
-                StatusCode::from_u16(refusal.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
-            reply(code, &refusal.status())
-        }
+        Err(refusal) => refuse(&refusal),
     }
 }
 
+fn refuse(refusal: &ApiError) -> Response<Body> {
+    let code = StatusCode::from_u16(refusal.code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR);
+    reply(code, &refusal.status())
+}
+
 impl Target {
+    /// Whether the caller's roles let it do this.
+    fn check(
+        &self,
+        store: &Store,
+        caller: &access::Caller,
+        request: &Request<Incoming>,
+    ) -> Result<(), ApiError> {
+        let query = Query::of(request.uri().query().unwrap_or_default());
+        let one = !self.name.is_empty();
+        let verb = match *request.method() {
+            Method::GET if one => "get",
+            Method::GET if query.flag("watch") => "watch",
+            Method::GET => "list",
+            Method::POST => "create",
+            Method::PUT => "update",
+            Method::PATCH => "patch",
+            Method::DELETE if one => "delete",
+            Method::DELETE => "deletecollection",
+            _ => return Err(ApiError::method_not_allowed()),
+        };
+        // A collection that is asked for one name only is that object, for rules that name objects.
+        let named = query.text("fieldSelector").strip_prefix("metadata.name=");
+        let name = if one { Some(self.name.as_str()) } else { named };
+        caller.may(
+            store,
+            &access::Request {
+                verb,
+                view: self.view,
+                part: self.part,
+                namespace: self.namespace.as_deref().filter(|given| !given.is_empty()),
+                name: name.filter(|name| !name.contains(',')),
+            },
+        )
+    }
+
     async fn answer(
         &self,
         store: &Store,
@@ -267,6 +315,14 @@ impl Target {
         } else {
             parse(body)?
         };
+        let policy = options["propagationPolicy"]
+            .as_str()
+            .unwrap_or_else(|| query.text("propagationPolicy"));
+        if !matches!(policy, "" | "Background") {
+            return Err(ApiError::bad_request(format!(
+                "propagationPolicy {policy} is not offered by this server"
+            )));
+        }
         let how = DeleteOptions {
             grace: options["gracePeriodSeconds"]
                 .as_i64()

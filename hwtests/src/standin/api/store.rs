@@ -6,6 +6,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use serde_json::{Value, json};
 use tokio::sync::watch;
 
+use super::accounts;
 use super::admit::{self, Part};
 use super::error::ApiError;
 use super::object::{self, metadata};
@@ -89,7 +90,7 @@ impl Store {
     ) -> Result<Arc<Value>, ApiError> {
         let uid = object::new_uid()
             .map_err(|cause| ApiError::bad_request(format!("no identity: {cause}")))?;
-        let object = admit::create(resource, namespace, object, &uid)?;
+        let mut object = admit::create(resource, namespace, object, &uid)?;
         let name = object::name(&object).to_owned();
         let mut state = self.lock();
         if resource.namespaced()
@@ -102,6 +103,12 @@ impl Store {
         let key = key(resource, namespace, &name);
         if state.objects.contains_key(&key) {
             return Err(ApiError::already_exists(resource, &name));
+        }
+        if resource == Resource::Pods {
+            accounts::mount_token(&mut object, |account| {
+                let key = self::key(Resource::ServiceAccounts, namespace, account);
+                state.objects.get(&key).cloned()
+            })?;
         }
         Ok(self.put(&mut state, &key, object))
     }

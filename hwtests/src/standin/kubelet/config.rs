@@ -3,8 +3,9 @@
 use std::net::{IpAddr, Ipv4Addr};
 use std::path::{Path, PathBuf};
 
+use super::content::Supply;
 use super::rate::Rate;
-use crate::standin::api::{ApiServer, Store};
+use crate::standin::api::{ApiServer, Service, Store};
 
 /// Configuration of the stand-in kubelet.
 #[derive(Debug, Clone)]
@@ -15,6 +16,8 @@ pub struct KubeletConfig {
     pub node_ip: IpAddr,
     /// The cluster's state.
     pub store: Store,
+    /// The API server as pods reach it; without, no pod can have a service account's token.
+    pub service: Option<Service>,
     /// Folder of the sockets and volumes.
     pub root: PathBuf,
     /// The container runtime's socket.
@@ -36,6 +39,7 @@ impl KubeletConfig {
             node: node.to_owned(),
             node_ip: IpAddr::V4(Ipv4Addr::LOCALHOST),
             store: api.store().clone(),
+            service: None,
             root: PathBuf::from("/var/lib/kubelet"),
             runtime: PathBuf::from("/run/containerd/containerd.sock"),
             logs: PathBuf::from("/var/log/pods"),
@@ -59,6 +63,14 @@ impl KubeletConfig {
     /// Socket of PodResources.
     pub fn pod_resources(&self) -> PathBuf {
         self.root.join("pod-resources/kubelet.sock")
+    }
+
+    /// Where the content of volumes comes from.
+    pub(crate) fn supply(&self) -> Supply<'_> {
+        Supply {
+            store: &self.store,
+            service: self.service.as_ref(),
+        }
     }
 
     pub(crate) fn pod_folder(&self, uid: &str) -> PathBuf {

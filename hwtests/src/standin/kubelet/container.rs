@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, HashMap};
 use std::path::PathBuf;
 
-use k8s_openapi::api::core::v1::{Container, Pod, VolumeMount};
+use k8s_openapi::api::core::v1::{Container, Pod, PodSpec, VolumeMount};
 use proto::cri::{
     CdiDevice, ContainerConfig, ContainerMetadata, Device, Image, ImageSpec, KeyValue,
     LinuxContainerConfig, Mount, MountPropagation,
@@ -63,7 +63,7 @@ pub(crate) fn config(inputs: Inputs<'_>) -> Result<ContainerConfig, ConfigError>
             .collect()
     };
     let (command, args) = (words(&container.command), words(&container.args));
-    let mut mounts = of_volumes(container, volumes)?;
+    let mut mounts = of_volumes(&spec, container, volumes)?;
     mounts.extend(
         held.iter()
             .flat_map(|held| &held.wants.mounts)
@@ -101,7 +101,7 @@ pub(crate) fn config(inputs: Inputs<'_>) -> Result<ContainerConfig, ConfigError>
         "io.kubernetes.container.name".to_owned(),
         container.name.clone(),
     );
-    let resources = limits::of_container(container)
+    let resources = limits::of_container(container, spec.priority)
         .map_err(|cause| ConfigError::Limits(container.name.clone(), cause))?;
     Ok(ContainerConfig {
         metadata: Some(ContainerMetadata {
@@ -134,6 +134,7 @@ pub(crate) fn config(inputs: Inputs<'_>) -> Result<ContainerConfig, ConfigError>
 }
 
 fn of_volumes(
+    spec: &PodSpec,
     container: &Container,
     volumes: &BTreeMap<String, PathBuf>,
 ) -> Result<Vec<Mount>, ConfigError> {
@@ -151,7 +152,8 @@ fn of_volumes(
         Ok(Mount {
             container_path: mount.mount_path.clone(),
             host_path: place.display().to_string(),
-            readonly: mount.read_only.unwrap_or_default(),
+            // What the API says is not the pod's to change.
+            readonly: mount.read_only.unwrap_or_default() || is_of_api(spec, &mount.name),
             selinux_relabel: false,
             propagation: propagation.into(),
         })
@@ -162,6 +164,13 @@ fn of_volumes(
         .flatten()
         .map(mount)
         .collect()
+}
+
+fn is_of_api(spec: &PodSpec, name: &str) -> bool {
+    let mut volumes = spec.volumes.iter().flatten();
+    volumes.any(|volume| {
+        volume.name == name && (volume.config_map.is_some() || volume.projected.is_some())
+    })
 }
 
 #[cfg(test)]

@@ -1,7 +1,7 @@
 //! The environment of a container, and what refers to it. Nothing here does I/O.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
+use std::net::{IpAddr, SocketAddr};
 
 use k8s_openapi::api::core::v1::{Container, EnvVar, Pod};
 use proto::cri::KeyValue;
@@ -12,6 +12,8 @@ pub(crate) struct Facts<'a> {
     pub(crate) pod: &'a Pod,
     pub(crate) pod_ips: &'a [String],
     pub(crate) node_ip: IpAddr,
+    /// Where pods reach the API server.
+    pub(crate) service: Option<SocketAddr>,
 }
 
 /// A reference that leads nowhere.
@@ -22,14 +24,14 @@ pub(crate) struct UnknownField {
     field: String,
 }
 
-/// Variables of the plugins first, then those of the specification.
+/// Variables of the API server and of the plugins first, then those of the specification.
 pub(crate) fn of_container(
     container: &Container,
     of_plugins: BTreeMap<String, String>,
     facts: Facts<'_>,
 ) -> Result<Vec<KeyValue>, UnknownField> {
-    let mut variables: Vec<KeyValue> = of_plugins
-        .into_iter()
+    let mut variables: Vec<KeyValue> = of_service(facts.service)
+        .chain(of_plugins)
         .map(|(key, value)| KeyValue { key, value })
         .collect();
     for variable in container.env.iter().flatten() {
@@ -41,6 +43,19 @@ pub(crate) fn of_container(
         });
     }
     Ok(variables)
+}
+
+/// In every container, whatever `enableServiceLinks` says.
+fn of_service(service: Option<SocketAddr>) -> impl Iterator<Item = (String, String)> {
+    service.into_iter().flat_map(|address| {
+        let port = address.port().to_string();
+        [
+            ("KUBERNETES_SERVICE_HOST", address.ip().to_string()),
+            ("KUBERNETES_SERVICE_PORT", port.clone()),
+            ("KUBERNETES_SERVICE_PORT_HTTPS", port),
+        ]
+        .map(|(key, value)| (key.to_owned(), value))
+    })
 }
 
 fn value_of(variable: &EnvVar, facts: Facts<'_>) -> Result<String, UnknownField> {
@@ -58,7 +73,7 @@ fn value_of(variable: &EnvVar, facts: Facts<'_>) -> Result<String, UnknownField>
     field_of(field, facts).ok_or_else(unknown)
 }
 
-fn field_of(field: &str, facts: Facts<'_>) -> Option<String> {
+pub(crate) fn field_of(field: &str, facts: Facts<'_>) -> Option<String> {
     let meta = &facts.pod.metadata;
     let spec = facts.pod.spec.as_ref();
     let entry = |map: &Option<BTreeMap<String, String>>, key: &str| {
@@ -138,6 +153,7 @@ mod tests {
             pod: &pod,
             pod_ips: &["10.0.0.2".to_owned()],
             node_ip: [127, 0, 0, 1].into(),
+            service: None,
         };
         let variables = of_container(&pod.spec.as_ref().unwrap().containers[0], plugins, facts)?;
         Ok(variables
@@ -153,6 +169,16 @@ mod tests {
                 .unwrap();
         assert_eq!(variables[0].0, "PCIDEVICE_A");
         assert_eq!(variables[1].1, "dev=0000:3b:02.0 $(GONE) $(A)");
+    }
+
+    #[test]
+    fn every_container_knows_where_the_api_server_is() {
+        let service = SocketAddr::from(([10, 96, 0, 1], 443));
+        let variables: Vec<(String, String)> = of_service(Some(service)).collect();
+        let wanted = ("KUBERNETES_SERVICE_HOST".to_owned(), "10.96.0.1".to_owned());
+        assert_eq!(variables[0], wanted);
+        assert_eq!(variables[1].1, "443");
+        assert_eq!(of_service(None).count(), 0);
     }
 
     #[test]

@@ -14,8 +14,24 @@ const PERIOD: i64 = 100_000;
 #[error("quantity {0:?} is not understood")]
 pub(crate) struct BadQuantity(String);
 
-/// A container's limits.
-pub(crate) fn of_container(container: &Container) -> Result<LinuxContainerResources, BadQuantity> {
+/// From this priority on, a pod is critical for its node (`system-cluster-critical`, scheduling.k8s.io).
+const CRITICAL: i32 = 2_000_000_000;
+
+/// How readily the kernel kills its processes when memory is short: a pod without guarantees first, one that the node
+/// needs last (the kubelet's `GetContainerOOMScoreAdjust`).
+fn oom_score(priority: Option<i32>) -> i64 {
+    if priority.is_some_and(|priority| priority >= CRITICAL) {
+        -997
+    } else {
+        1000
+    }
+}
+
+/// A container's limits, in a pod of this priority.
+pub(crate) fn of_container(
+    container: &Container,
+    priority: Option<i32>,
+) -> Result<LinuxContainerResources, BadQuantity> {
     let asked = container.resources.clone().unwrap_or_default();
     let (requests, limits) = (
         asked.requests.unwrap_or_default(),
@@ -45,11 +61,15 @@ pub(crate) fn of_container(container: &Container) -> Result<LinuxContainerResour
         cpu_quota: quota,
         cpu_shares: shares.max(2),
         memory_limit_in_bytes: memory.map_or(0, |memory| memory / 1000),
-        // That of a pod without guarantees; the node's daemons must outlive it.
-        oom_score_adj: 1000,
+        oom_score_adj: oom_score(priority),
         hugepage_limits,
         ..LinuxContainerResources::default()
     })
+}
+
+/// The bytes of a quantity.
+pub(crate) fn bytes(quantity: &Quantity) -> Result<i64, BadQuantity> {
+    Ok(thousandths(&quantity.0)? / 1000)
 }
 
 /// How many devices of a resource a container wants.
@@ -105,7 +125,7 @@ mod tests {
 
     fn limits(resources: &serde_json::Value) -> Result<LinuxContainerResources, BadQuantity> {
         let container = json!({"name": "c", "resources": resources});
-        of_container(&serde_json::from_value(container).unwrap())
+        of_container(&serde_json::from_value(container).unwrap(), None)
     }
 
     #[test]
@@ -138,6 +158,18 @@ mod tests {
                 limits.memory_limit_in_bytes
             ),
             (2, 0, 0)
+        );
+    }
+
+    #[test]
+    fn what_the_node_needs_is_killed_last() {
+        let score = |priority| {
+            let container = serde_json::from_value(json!({"name": "c"})).unwrap();
+            of_container(&container, priority).unwrap().oom_score_adj
+        };
+        assert_eq!(
+            [score(None), score(Some(0)), score(Some(2_000_001_000))],
+            [1000, 1000, -997]
         );
     }
 

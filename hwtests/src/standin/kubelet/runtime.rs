@@ -9,11 +9,11 @@ use proto::cri::image_service_client::ImageServiceClient;
 use proto::cri::runtime_service_client::RuntimeServiceClient;
 use proto::cri::{
     Container, ContainerConfig, ContainerFilter, ContainerStatus, ContainerStatusRequest,
-    CreateContainerRequest, Image, ImageSpec, ImageStatusRequest, ListContainersRequest,
-    ListPodSandboxRequest, PodSandbox, PodSandboxConfig, PodSandboxFilter, PodSandboxStatus,
-    PodSandboxStatusRequest, RemoveContainerRequest, RemovePodSandboxRequest, RunPodSandboxRequest,
-    RuntimeCondition, StartContainerRequest, StatusRequest, StopContainerRequest,
-    StopPodSandboxRequest, VersionRequest,
+    CreateContainerRequest, ExecSyncRequest, ExecSyncResponse, Image, ImageSpec,
+    ImageStatusRequest, ListContainersRequest, ListPodSandboxRequest, PodSandbox, PodSandboxConfig,
+    PodSandboxFilter, PodSandboxStatus, PodSandboxStatusRequest, RemoveContainerRequest,
+    RemovePodSandboxRequest, RunPodSandboxRequest, RuntimeCondition, StartContainerRequest,
+    StatusRequest, StopContainerRequest, StopPodSandboxRequest, VersionRequest,
 };
 use tonic::Status;
 use tonic::transport::Channel;
@@ -223,6 +223,22 @@ impl Runtime {
         let limit = CALL + Duration::from_secs(u64::try_from(grace).unwrap_or_default());
         within(limit, self.service().stop_container(request)).await?;
         Ok(())
+    }
+
+    /// Runs a command in a container.
+    pub(crate) async fn exec(
+        &self,
+        id: &str,
+        words: &[String],
+        limit: Duration,
+    ) -> Result<ExecSyncResponse, Refused> {
+        let request = ExecSyncRequest {
+            container_id: id.to_owned(),
+            cmd: words.to_vec(),
+            timeout: i64::try_from(limit.as_secs()).unwrap_or_default(),
+        };
+        // The runtime holds the command to the limit; this holds the runtime to its own.
+        Ok(within(limit + CALL, self.service().exec_sync(request)).await?)
     }
 
     pub(crate) async fn remove_container(&self, id: &str) -> Result<(), Refused> {

@@ -14,9 +14,11 @@ use super::backoff::Backoff;
 use super::endpoint::chain;
 use super::environment::{self, Facts};
 use super::identity::Identity;
+use super::probe::Health;
 use super::runtime::Refused;
 use super::status::{Doing, Seen, ended, restarts};
 use super::{container, sandbox, security, volume};
+use crate::standin::api::Service;
 
 /// Where and for whom containers are made.
 pub(crate) struct Place<'a> {
@@ -43,6 +45,7 @@ fn not_made(container: &Container) -> Seen<'_> {
         container,
         status: None,
         waiting: None,
+        health: Health::default(),
     }
 }
 
@@ -58,9 +61,12 @@ fn main_containers(pod: &Pod) -> impl Iterator<Item = &Container> {
 /// Makes what must be there before the sandbox: volumes and log folders.
 pub(crate) fn prepare(agent: &Agent, pod: &Pod) -> Result<(), String> {
     let identity = Identity::of(pod);
-    let spec = pod.spec.clone().unwrap_or_default();
-    volume::prepare(&spec, &agent.config.pod_folder(&identity.uid))
-        .map_err(|error| chain(&error))?;
+    volume::prepare(
+        agent.config.supply(),
+        pod,
+        &agent.config.pod_folder(&identity.uid),
+    )
+    .map_err(|error| chain(&error))?;
     let logs = agent
         .config
         .log_folder(&identity.namespace, &identity.name, &identity.uid);
@@ -73,6 +79,15 @@ pub(crate) fn prepare(agent: &Agent, pod: &Pod) -> Result<(), String> {
 }
 
 impl<'a> Place<'a> {
+    /// Brings the content of volumes up to date.
+    pub(crate) fn refresh(&self) -> Result<(), String> {
+        let identity = Identity::of(self.pod);
+        let folder = self.agent.config.pod_folder(&identity.uid);
+        volume::refresh(self.agent.config.supply(), self.pod, &folder)
+            .map(drop)
+            .map_err(|error| chain(&error))
+    }
+
     /// Starts what does not run and should; gives what each container is doing then.
     pub(crate) async fn bring_up(&self, backoff: &mut Backoff) -> Result<Doing<'a>, Refused> {
         let existing = self.agent.runtime.containers(&self.sandbox.id).await?;
@@ -125,6 +140,7 @@ impl<'a> Place<'a> {
                 container,
                 status: Some(status),
                 waiting: None,
+                health: Health::default(),
             });
         }
         if !backoff.may_start(&container.name, Instant::now()) {
@@ -133,6 +149,7 @@ impl<'a> Place<'a> {
                 container,
                 status: Some(status),
                 waiting: Some(("CrashLoopBackOff", words)),
+                health: Health::default(),
             });
         }
         self.agent.runtime.remove_container(&newest.id).await?;
@@ -148,6 +165,7 @@ impl<'a> Place<'a> {
                     container,
                     status: Some(status),
                     waiting: None,
+                    health: Health::default(),
                 })
             }
             Err((waiting, status)) => {
@@ -158,6 +176,7 @@ impl<'a> Place<'a> {
                     container,
                     status,
                     waiting: Some(waiting),
+                    health: Health::default(),
                 })
             }
         }
@@ -213,8 +232,17 @@ impl<'a> Place<'a> {
     /// Images are local: this kubelet pulls none.
     async fn image(&self, container: &Container) -> Result<Image, Waiting> {
         let name = container.image.clone().unwrap_or_default();
+        let policy = container.image_pull_policy.as_deref();
+        let unpulled = || {
+            let words = format!("Failed to pull image \"{name}\": this kubelet pulls none");
+            Err(("ErrImagePull", words))
+        };
+        if policy == Some("Always") {
+            return unpulled();
+        }
         match self.agent.runtime.image(&name).await {
             Ok(Some(image)) => Ok(image),
+            Ok(None) if policy != Some("Never") => unpulled(),
             Ok(None) => {
                 let words =
                     format!("Container image \"{name}\" is not present with pull policy of Never");
@@ -245,10 +273,12 @@ impl<'a> Place<'a> {
             pod: self.pod,
             pod_ips: self.ips,
             node_ip: self.agent.config.node_ip,
+            service: self.agent.config.service.as_ref().map(Service::address),
         };
         let environment = environment::of_container(container, of_plugins, facts)
             .map_err(|error| error.to_string())?;
-        let volumes = volume::prepare(&spec, &self.agent.config.pod_folder(&identity.uid))
+        let folder = self.agent.config.pod_folder(&identity.uid);
+        let volumes = volume::prepare(self.agent.config.supply(), self.pod, &folder)
             .map_err(|error| chain(&error))?;
         let inputs = container::Inputs {
             pod: self.pod,

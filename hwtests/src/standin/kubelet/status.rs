@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use super::admission::Rejection;
 use super::agent::Agent;
 use super::identity::Identity;
+use super::probe::Health;
 use crate::standin::api::{ApiError, Part, Resource, object};
 
 /// What is known about one container.
@@ -18,6 +19,8 @@ pub(crate) struct Seen<'a> {
     pub(crate) status: Option<ContainerStatus>,
     /// Why it does not run: reason and message.
     pub(crate) waiting: Option<(&'static str, String)>,
+    /// What its probes say.
+    pub(crate) health: Health,
 }
 
 /// What each container of a pod is doing.
@@ -69,8 +72,8 @@ pub(crate) fn compose(
     node_ip: &str,
 ) -> Value {
     let mut status = previous.clone();
-    let running = |one: &Seen<'_>| state(one) == Some(ContainerState::ContainerRunning);
-    let ready = doing.main.iter().all(running);
+    let serves = |one: &Seen<'_>| is_running(one) && one.health.ready;
+    let ready = doing.main.iter().all(serves);
     status["phase"] = json!(phase(pod, doing));
     if status["startTime"].is_null() {
         status["startTime"] = json!(object::now());
@@ -95,7 +98,7 @@ pub(crate) fn compose(
     status["containerStatuses"] = doing
         .main
         .iter()
-        .map(|one| describe(one, running(one)))
+        .map(|one| describe(one, serves(one)))
         .collect();
     if !doing.init.is_empty() {
         let done = |one: &Seen<'_>| ended(one) == Some(0);
@@ -137,6 +140,11 @@ pub(crate) fn restarts(pod: &Pod, exit_code: i32) -> bool {
         Some("OnFailure") => exit_code != 0,
         _ => true,
     }
+}
+
+/// Whether its process runs.
+pub(crate) fn is_running(seen: &Seen<'_>) -> bool {
+    state(seen) == Some(ContainerState::ContainerRunning)
 }
 
 fn state(seen: &Seen<'_>) -> Option<ContainerState> {
@@ -184,7 +192,7 @@ fn condition(previous: &Value, kind: &str, truth: bool) -> Value {
 }
 
 fn describe(seen: &Seen<'_>, ready: bool) -> Value {
-    let running = state(seen) == Some(ContainerState::ContainerRunning);
+    let started = is_running(seen) && seen.health.started;
     let restarts = seen
         .status
         .as_ref()
@@ -207,7 +215,7 @@ fn describe(seen: &Seen<'_>, ready: bool) -> Value {
         "name": seen.container.name,
         "image": seen.container.image.clone().unwrap_or_default(),
         "imageID": status.map(|status| status.image_ref.clone()).unwrap_or_default(),
-        "ready": ready, "started": running, "restartCount": restarts,
+        "ready": ready, "started": started, "restartCount": restarts,
         "state": state, "lastState": if last.is_null() { json!({}) } else { last },
     });
     if let Some(status) = status {

@@ -1,7 +1,9 @@
 //! What this kubelet does not do, refused before anything is started: a pod that runs without what it asked for
 //! would prove nothing.
 
-use k8s_openapi::api::core::v1::{Container, EnvVar, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{
+    Container, EnvVar, KeyToPath, PodSpec, Probe, Volume, VolumeProjection,
+};
 use serde_json::Value;
 
 /// Something in a pod that only a real kubelet does.
@@ -39,6 +41,16 @@ fn sidecar(container: &Container) -> Result<(), Unsupported> {
 }
 
 fn volume(volume: &Volume) -> Result<(), Unsupported> {
+    if let Some(map) = &volume.config_map {
+        return items(&volume.name, map.items.iter().flatten());
+    }
+    if let Some(projected) = &volume.projected {
+        return projected
+            .sources
+            .iter()
+            .flatten()
+            .try_for_each(|one| source(&volume.name, one));
+    }
     if volume.host_path.is_some() || volume.empty_dir.is_some() {
         return Ok(());
     }
@@ -50,17 +62,80 @@ fn volume(volume: &Volume) -> Result<(), Unsupported> {
     let field = format!("spec.volumes[{}] of kind {kind}", volume.name);
     Err(Unsupported {
         field,
-        advice: "use hostPath or emptyDir",
+        advice: "use hostPath, emptyDir, configMap or projected",
     })
+}
+
+/// Files with a mode of their own are not made.
+fn items<'a>(
+    name: &str,
+    items: impl IntoIterator<Item = &'a KeyToPath>,
+) -> Result<(), Unsupported> {
+    let own = items.into_iter().any(|item| item.mode.is_some());
+    refuse_given(&[(format!("spec.volumes[{name}].items.mode"), own)])
+}
+
+fn source(name: &str, source: &VolumeProjection) -> Result<(), Unsupported> {
+    let at = |field: &str| format!("spec.volumes[{name}].projected.{field}");
+    let account = source.service_account_token.as_ref();
+    let fields = source
+        .downward_api
+        .iter()
+        .flat_map(|api| &api.items)
+        .flatten();
+    refuse_given(&[
+        (at("secret"), source.secret.is_some()),
+        (
+            at("clusterTrustBundle"),
+            source.cluster_trust_bundle.is_some(),
+        ),
+        (
+            at("serviceAccountToken.audience"),
+            account.is_some_and(|token| token.audience.is_some()),
+        ),
+        (
+            at("downwardAPI.resourceFieldRef"),
+            fields.clone().any(|file| file.resource_field_ref.is_some()),
+        ),
+        (
+            at("downwardAPI.mode"),
+            fields.clone().any(|file| file.mode.is_some()),
+        ),
+    ])?;
+    let map = source.config_map.as_ref();
+    items(name, map.iter().flat_map(|map| &map.items).flatten())
+}
+
+/// A probe of another kind than a command, or with a grace period of its own.
+fn is_foreign_probe(probe: &Probe) -> bool {
+    probe.exec.is_none() || probe.termination_grace_period_seconds.is_some()
 }
 
 fn container(container: &Container) -> Result<(), Unsupported> {
     let at = |field: &str| format!("spec.containers[{}].{field}", container.name);
     let mounts = || container.volume_mounts.iter().flatten();
     let given = [
-        ("livenessProbe", container.liveness_probe.is_some()),
-        ("readinessProbe", container.readiness_probe.is_some()),
-        ("startupProbe", container.startup_probe.is_some()),
+        (
+            "livenessProbe",
+            container
+                .liveness_probe
+                .as_ref()
+                .is_some_and(is_foreign_probe),
+        ),
+        (
+            "readinessProbe",
+            container
+                .readiness_probe
+                .as_ref()
+                .is_some_and(is_foreign_probe),
+        ),
+        (
+            "startupProbe",
+            container
+                .startup_probe
+                .as_ref()
+                .is_some_and(is_foreign_probe),
+        ),
         ("lifecycle", container.lifecycle.is_some()),
         (
             "envFrom",
@@ -117,9 +192,11 @@ mod tests {
     #[test]
     fn what_cannot_be_done_is_named() {
         let secret = json!({"volumes": [{"name": "v", "secret": {"secretName": "s"}}]});
-        let text = "spec.volumes[v] of kind secret is not offered by the stand-in kubelet: use hostPath or emptyDir";
+        let text = "spec.volumes[v] of kind secret is not offered by the stand-in kubelet: \
+                    use hostPath, emptyDir, configMap or projected";
         assert_eq!(refusal(&secret), text);
-        let probe = json!({"containers": [{"name": "c", "livenessProbe": {"exec": {"command": ["true"]}}}]});
+        let probe =
+            json!({"containers": [{"name": "c", "livenessProbe": {"httpGet": {"port": 80}}}]});
         assert!(refusal(&probe).starts_with("spec.containers[c].livenessProbe is not offered"));
         let sidecar = json!({"initContainers": [{"name": "i", "restartPolicy": "Always"}]});
         assert!(refusal(&sidecar).starts_with("spec.initContainers[i].restartPolicy is not"));
@@ -133,5 +210,7 @@ mod tests {
         assert_eq!(refusal(&volumes), "fine");
         let init = json!({"initContainers": [{"name": "i", "image": "i"}]});
         assert_eq!(refusal(&init), "fine");
+        let probe = json!({"containers": [{"name": "c", "livenessProbe": {"exec": {"command": ["true"]}}}]});
+        assert_eq!(refusal(&probe), "fine");
     }
 }

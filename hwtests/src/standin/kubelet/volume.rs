@@ -1,4 +1,4 @@
-//! The volumes of a pod: folders of the host, and folders that live as long as the pod.
+//! The volumes of a pod: folders of the host, folders that live as long as the pod, and content of the API.
 #![expect(
     clippy::disallowed_methods,
     reason = "boundary: makes folders and mounts"
@@ -10,8 +10,11 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 
-use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, PodSpec, Volume};
+use k8s_openapi::api::core::v1::{EmptyDirVolumeSource, HostPathVolumeSource, Pod, Volume};
 use nix::mount::{MntFlags, MsFlags, mount, umount2};
+
+use super::content::{self, ContentError, Supply};
+use super::limits::{self, BadQuantity};
 
 /// A volume that cannot be had.
 #[derive(Debug, thiserror::Error)]
@@ -23,6 +26,18 @@ pub(crate) enum VolumeError {
         volume: String,
         path: String,
         wanted: String,
+    },
+    #[error("MountVolume.SetUp failed for volume {volume:?}")]
+    Content {
+        volume: String,
+        #[source]
+        source: ContentError,
+    },
+    #[error("size of volume {volume}")]
+    Size {
+        volume: String,
+        #[source]
+        source: BadQuantity,
     },
     #[error("volume {volume}: {verb} {path}")]
     Io {
@@ -36,18 +51,51 @@ pub(crate) enum VolumeError {
 
 /// Makes the volumes of a pod; gives each volume's place on the host.
 pub(crate) fn prepare(
-    spec: &PodSpec,
+    supply: Supply<'_>,
+    pod: &Pod,
     pod_folder: &Path,
 ) -> Result<BTreeMap<String, PathBuf>, VolumeError> {
-    let mut places = BTreeMap::new();
-    for volume in spec.volumes.iter().flatten() {
+    let mut places = refresh(supply, pod, pod_folder)?;
+    let spec = pod.spec.as_ref();
+    for volume in spec.iter().flat_map(|spec| &spec.volumes).flatten() {
         let place = match (&volume.host_path, &volume.empty_dir) {
             (Some(host), _) => host_path(volume, host)?,
             (None, Some(empty)) => empty_dir(volume, empty, pod_folder)?,
-            // Refused before, by name.
+            // Content of the API, or refused before, by name.
             (None, None) => continue,
         };
         places.insert(volume.name.clone(), place);
+    }
+    Ok(places)
+}
+
+/// Brings the content of the API up to date; gives the places of these volumes.
+pub(crate) fn refresh(
+    supply: Supply<'_>,
+    pod: &Pod,
+    pod_folder: &Path,
+) -> Result<BTreeMap<String, PathBuf>, VolumeError> {
+    let mut places = BTreeMap::new();
+    let spec = pod.spec.as_ref();
+    for volume in spec.iter().flat_map(|spec| &spec.volumes).flatten() {
+        let Some(folder) = content::folder(volume) else {
+            continue;
+        };
+        let files =
+            content::of_volume(supply, pod, volume).map_err(|source| VolumeError::Content {
+                volume: volume.name.clone(),
+                source,
+            })?;
+        let path = pod_folder.join(folder).join(&volume.name);
+        content::write(&path, &files.unwrap_or_default(), content::mode(volume)).map_err(
+            |source| VolumeError::Io {
+                volume: volume.name.clone(),
+                verb: "write",
+                path: path.clone(),
+                source,
+            },
+        )?;
+        places.insert(volume.name.clone(), path);
     }
     Ok(places)
 }
@@ -131,7 +179,15 @@ fn empty_dir(
     fs::create_dir_all(&path).map_err(failed("create"))?;
     match empty.medium.as_deref().unwrap_or_default() {
         "" => {}
-        "Memory" => mounted(&path, "tmpfs", None).map_err(failed("mount"))?,
+        "Memory" => {
+            let limit = empty.size_limit.as_ref().map(limits::bytes).transpose();
+            let limit = limit.map_err(|source| VolumeError::Size {
+                volume: volume.name.clone(),
+                source,
+            })?;
+            let size = limit.map(|limit| format!("size={limit}"));
+            mounted(&path, "tmpfs", size.as_deref()).map_err(failed("mount"))?;
+        }
         pages => {
             let size = pages
                 .strip_prefix("HugePages-")
@@ -160,8 +216,20 @@ mod tests {
 
     use super::*;
 
-    fn spec(volumes: &serde_json::Value) -> PodSpec {
-        serde_json::from_value(json!({"containers": [], "volumes": volumes})).unwrap()
+    use crate::standin::api::Store;
+
+    fn spec(volumes: &serde_json::Value) -> Pod {
+        let spec = json!({"containers": [], "volumes": volumes});
+        serde_json::from_value(json!({"metadata": {"namespace": "default"}, "spec": spec})).unwrap()
+    }
+
+    fn prepare(pod: &Pod, folder: &Path) -> Result<BTreeMap<String, PathBuf>, VolumeError> {
+        let store = Store::new();
+        let supply = Supply {
+            store: &store,
+            service: None,
+        };
+        super::prepare(supply, pod, folder)
     }
 
     #[test]

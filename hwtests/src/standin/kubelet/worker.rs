@@ -8,11 +8,13 @@ use k8s_openapi::api::core::v1::Pod;
 use proto::cri::{PodSandbox, PodSandboxState};
 use serde_json::Value;
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 use super::admission;
 use super::agent::Agent;
 use super::backoff::Backoff;
 use super::identity::Identity;
+use super::probe::Probes;
 use super::runtime::Refused;
 use super::status::{self, Doing};
 use super::{removal, sandbox, starting};
@@ -34,6 +36,7 @@ pub(crate) struct Worker {
     /// A container was started; a pod that is never restarted gets no second sandbox then.
     started: bool,
     backoff: Backoff,
+    probes: Probes,
 }
 
 /// How a look at the pod ended.
@@ -52,6 +55,7 @@ impl Worker {
             attempt: 0,
             started: false,
             backoff: Backoff::default(),
+            probes: Probes::default(),
         }
     }
 
@@ -71,7 +75,7 @@ impl Worker {
         }
         while let Some(pod) = self.pod() {
             let pause = match self.look(&pod).await {
-                Progress::Runs => LOOK,
+                Progress::Runs => self.until_next(&pod),
                 Progress::Retry => RETRY,
                 Progress::Over => break,
             };
@@ -80,6 +84,13 @@ impl Worker {
             }
         }
         removal::run(&self.agent, &self.identity, &self.wanted).await;
+    }
+
+    /// The pause before the next look, or the next probe.
+    fn until_next(&self, pod: &Pod) -> Duration {
+        let due = self.probes.next(pod);
+        let left = due.map(|due| due.saturating_duration_since(Instant::now()));
+        left.map_or(LOOK, |left| left.min(LOOK))
     }
 
     /// Waits; an order to stop cuts it short, other changes (mostly our own reports) do not. False when the kubelet ends.
@@ -196,7 +207,10 @@ impl Worker {
             ips: &ips,
             logs: &self.logs(),
         };
-        let doing = match place.bring_up(&mut self.backoff).await {
+        if let Err(error) = place.refresh() {
+            self.warn("FailedMount", &error);
+        }
+        let mut doing = match place.bring_up(&mut self.backoff).await {
             Ok(doing) => doing,
             Err(refused) => {
                 self.warn("FailedSync", &refused.to_string());
@@ -208,6 +222,7 @@ impl Worker {
                 .as_ref()
                 .is_some_and(|status| status.started_at > 0)
         });
+        self.probes.ask(&self.agent, pod, &mut doing).await;
         self.report(pod, &doing, &ips);
         if status::is_over(pod, &doing) {
             Progress::Over

@@ -31,6 +31,7 @@ fn status(pod: &Pod, of_containers: [Option<ContainerStatus>; 2]) -> Value {
             container,
             status,
             waiting: None,
+            health: Health::default(),
         })
         .collect();
     compose(
@@ -143,6 +144,7 @@ fn init_containers_come_before_the_others() {
             container,
             status,
             waiting: None,
+            health: Health::default(),
         };
         let doing = Doing {
             init: vec![seen(&spec.init_containers.as_ref().unwrap()[0], Some(init))],
@@ -172,4 +174,46 @@ fn init_containers_come_before_the_others() {
         of_init("Never", exited(1)),
         (json!("Failed"), json!(false), no)
     );
+}
+
+#[test]
+fn a_container_that_runs_and_does_not_serve_is_not_ready() {
+    let pod = pod("Always");
+    let containers = &pod.spec.as_ref().unwrap().containers;
+    let of = |health: Health| {
+        let main = containers.iter().map(|container| Seen {
+            container,
+            status: Some(running()),
+            waiting: None,
+            health,
+        });
+        let doing = Doing {
+            init: Vec::new(),
+            main: main.collect(),
+        };
+        compose(
+            &json!({}),
+            &pod,
+            &doing,
+            &["10.0.0.2".to_owned()],
+            "127.0.0.1",
+        )
+    };
+    let unready = of(Health {
+        started: true,
+        ready: false,
+    });
+    assert_eq!(unready["phase"], "Running");
+    assert_eq!(unready["containerStatuses"][0]["ready"], false);
+    assert_eq!(unready["containerStatuses"][0]["started"], true);
+    let ready = |status: &Value| {
+        let conditions = status["conditions"].as_array().unwrap();
+        let found = conditions
+            .iter()
+            .find(|one| one["type"] == "Ready")
+            .unwrap();
+        found["status"].clone()
+    };
+    assert_eq!(ready(&unready), "False");
+    assert_eq!(ready(&of(Health::default())), "True");
 }
