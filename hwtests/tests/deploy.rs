@@ -17,12 +17,16 @@
 
 #[path = "deploy/carvel.rs"]
 mod carvel;
+#[path = "deploy/command_lines.rs"]
+mod command_lines;
 #[path = "deploy/committed.rs"]
 mod committed;
 #[path = "deploy/docs.rs"]
 mod docs;
 #[path = "deploy/generated.rs"]
 mod generated;
+#[path = "deploy/lint.rs"]
+mod lint;
 #[path = "deploy/matrix.rs"]
 mod matrix;
 #[path = "deploy/properties.rs"]

@@ -29,22 +29,45 @@ app.kubernetes.io/version: {{ .Chart.AppVersion | quote }}
 {{- end }}
 {{- end }}
 
-{{/* What a container of ours may do: nothing, but for the capabilities given. */}}
+{{/* What a container of ours may do: nothing, but for the capabilities given; nobody: it has no file of the node. */}}
 {{- define "ferrovia.securityContext" -}}
+{{- $openshift := eq .root.Values.platform "openshift" }}
+{{- if not .nobody -}}
 runAsUser: 0
 runAsGroup: 0
+{{- else -}}
+runAsNonRoot: true
+{{- if not $openshift }}
+runAsUser: 65532
+runAsGroup: 65532
+{{- end }}
+{{- end }}
 privileged: false
 readOnlyRootFilesystem: true
 allowPrivilegeEscalation: false
 capabilities:
   drop: [ALL]
   {{- with .capabilities }}
-  add: {{ toJson . }}
+  add: [{{ join ", " . }}]
   {{- end }}
 seccompProfile: {type: RuntimeDefault}
-{{- if eq .root.Values.platform "openshift" }}
+{{- if and $openshift (not .nobody) }}
 # The node's files are not labelled for containers.
 seLinuxOptions: {type: spc_t}
+{{- end }}
+{{- end }}
+
+{{/* Where a component's pods run. */}}
+{{- define "ferrovia.placement" -}}
+nodeSelector:
+  {{- toYaml (merge (dict "kubernetes.io/os" "linux") .nodeSelector) | nindent 2 }}
+{{- with .tolerations }}
+tolerations:
+  {{- toYaml . | nindent 2 }}
+{{- end }}
+{{- with .affinity }}
+affinity:
+  {{- toYaml . | nindent 2 }}
 {{- end }}
 {{- end }}
 
@@ -58,6 +81,29 @@ seLinuxOptions: {type: spc_t}
 {{- toJson $kept }}
 {{- end }}
 
+{{/* Who multus-daemon is to the API server: its account, or each node by its certificate. */}}
+{{- define "ferrovia.multusSubject" -}}
+{{- if .Values.multus.certificates.enabled }}{kind: Group, apiGroup: rbac.authorization.k8s.io, name: "system:multus"}
+{{- else }}{kind: ServiceAccount, name: multus, namespace: {{ include "ferrovia.namespace" . }}}
+{{- end }}
+{{- end }}
+
+{{/* Options of install and of thin. */}}
+{{- define "ferrovia.installArgs" -}}
+{{- $paths := include "ferrovia.paths" . | fromYaml -}}
+- --cni-bin-dir=/host{{ $paths.cniBin }}
+- --cni-conf-dir=/host{{ $paths.cniConf }}
+{{- if eq .Values.multus.mode "thin" }}
+- --multus-kubeconfig-file-host={{ $paths.cniConf }}/multus.d/multus.kubeconfig
+{{- end }}
+{{- if .Values.components.sriovCni }}
+- --plugin=/usr/bin/sriov
+{{- end }}
+{{- range include "ferrovia.entrypointArgs" . | fromJsonArray }}
+- {{ . | quote }}
+{{- end }}
+{{- end }}
+
 {{/* The daemon's configuration file. What multus.config says stands over the rest. */}}
 {{- define "ferrovia.daemonConfig" -}}
 {{- $paths := include "ferrovia.paths" . | fromYaml }}
@@ -67,7 +113,10 @@ seLinuxOptions: {type: spc_t}
 {{- if $multus.namespaceIsolation }}{{ $_ := set $config "namespaceIsolation" true }}{{ end }}
 {{- if $multus.globalNamespaces }}{{ $_ := set $config "globalNamespaces" $multus.globalNamespaces }}{{ end }}
 {{- if $multus.readinessFile }}{{ $_ := set $config "readinessindicatorfile" $multus.readinessFile }}{{ end }}
-{{- if .Values.metrics.enabled }}{{ $_ := set $config "metricsPort" (int .Values.metrics.multusPort) }}{{ $_ := set $config "metricsAddress" (.Values.metrics.host | trimAll "[]") }}{{ end }}
+{{- with $multus.certificates }}
+{{- if .enabled }}{{ $_ := set $config "perNodeCertificate" (dict "enabled" true "bootstrapKubeconfig" .bootstrapKubeconfig "certDir" "/var/lib/cni/multus/certs" "certDuration" .duration) }}{{ end }}
+{{- end }}
+{{- if and .Values.metrics.enabled (eq $multus.mode "thick") }}{{ $_ := set $config "metricsPort" (int .Values.metrics.multusPort) }}{{ $_ := set $config "metricsAddress" (.Values.metrics.host | trimAll "[]") }}{{ end }}
 {{- mergeOverwrite $config (deepCopy $multus.config) | toPrettyJson }}
 {{- end }}
 
@@ -114,7 +163,8 @@ seLinuxOptions: {type: spc_t}
     - --cni-bin-dir=/host{{ (include "ferrovia.paths" . | fromYaml).cniBin }}
   securityContext:
     {{- include "ferrovia.securityContext" (dict "root" . "capabilities" .Values.devicePlugin.capabilities) | nindent 4 }}
-  resources: {{ toJson .Values.devicePlugin.resources }}
+  resources:
+    {{- toYaml .Values.devicePlugin.resources | nindent 4 }}
   volumeMounts:
     - {name: cni-bin, mountPath: /host{{ (include "ferrovia.paths" . | fromYaml).cniBin }}}
 {{- end }}

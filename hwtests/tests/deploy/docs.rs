@@ -135,22 +135,13 @@ fn pools(document: &Value) -> Result<(), String> {
             return Err(format!("{pool} is no pool"));
         }
     }
-    let Some(sriovdp) = built("sriovdp") else {
+    let Some(sriovdp) = tools::built("sriovdp") else {
         return Ok(());
     };
     let dir = tempfile::tempdir().unwrap();
     let path = dir.path().join("config.json");
     fs::write(&path, document.to_string()).unwrap();
     tools::run(&sriovdp, &["validate", &path.to_string_lossy()]).map(drop)
-}
-
-/// A program of ours, if this tree has built it.
-fn built(name: &str) -> Option<std::path::PathBuf> {
-    let host = format!("target/{}-unknown-linux-gnu", std::env::consts::ARCH);
-    ["release", "debug", "small"]
-        .map(|profile| file(&format!("{host}/{profile}/{name}")))
-        .into_iter()
-        .find(|path| path.is_file())
 }
 
 /// Words of a line as a shell has them, without expansions.

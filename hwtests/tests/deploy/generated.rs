@@ -17,7 +17,8 @@ fn plain(rendered: &str) -> String {
     let lines = rendered
         .lines()
         .filter(|line| !line.starts_with("# Source:"));
-    lines.fold(HEADER.to_owned(), |text, line| text + line + "\n")
+    let text = lines.fold(HEADER.to_owned(), |text, line| text + line + "\n");
+    text.trim_end().to_owned() + "\n"
 }
 
 #[test]

@@ -27,10 +27,11 @@ pub(super) fn platforms() -> Vec<String> {
 const PROVISION: &str = r#"provision=[{"pf":{"pfNames":["ens1f0"]},"numVfs":8,"groups":[{"vfs":"0-7","driver":"vfio-pci"}]}]"#;
 const POOLS: &str = r#"pools=[{"resourceName":"sriov_net","selectors":{"pfNames":["ens1f0"],"needVhostNet":true}}]"#;
 const NETWORKS: &str = r#"networks=[{"name":"a","resource":"intel.com/sriov_net","config":{"type":"sriov","vlan":100}}]"#;
+const CERTIFICATES: &str = "multus.certificates.enabled=true,multus.certificates.duration=1h30m,multus.certificates.bootstrapKubeconfig=/var/lib/rancher/k3s/agent/kubelet.kubeconfig,multus.certificates.bootstrapFolders={/var/lib/rancher/k3s/agent}";
 const PLACED: &str = r#"multus.nodeSelector={"a":"b"}"#;
 
 /// Switches, each a name and options of helm.
-pub(super) const SWITCHES: [(&str, &[&str]); 17] = [
+pub(super) const SWITCHES: [(&str, &[&str]); 20] = [
     ("defaults", &[]),
     ("no multus", &["--set", "components.multus=false"]),
     (
@@ -86,6 +87,19 @@ pub(super) const SWITCHES: [(&str, &[&str]); 17] = [
             "multus.namespaceIsolation=true,multus.globalNamespaces=infra,multus.primary=10-calico.conflist,multus.readinessFile=/run/x,multus.uninstallPolicy=primaryOnly,multus.config.connectionLimit=8",
         ],
     ),
+    // Its planner asks the kubelet at the usual place only, so it is refused where a platform has another.
+    (
+        "thin",
+        &[
+            "--set",
+            "multus.mode=thin,components.devicePlugin=false,paths.kubelet=/var/lib/kubelet",
+        ],
+    ),
+    (
+        "certificates",
+        &["--set", "multus.certificates.enabled=true"],
+    ),
+    ("certificates of k3s", &["--set", CERTIFICATES]),
     (
         "placed",
         &[
@@ -201,6 +215,16 @@ fn values_that_cannot_work_are_refused_with_the_key() {
         (
             "components.multus=false,components.devicePlugin=false",
             "components.sriovCni alone",
+        ),
+        ("multus.mode=fat", "/multus/mode"),
+        ("multus.mode=thin,platform=k0s", "use thick"),
+        (
+            "multus.mode=thin,multus.certificates.enabled=true",
+            "use thick",
+        ),
+        (
+            "multus.certificates.duration=tomorrow",
+            "/multus/certificates/duration",
         ),
     ];
     for (set, says) in wrong {

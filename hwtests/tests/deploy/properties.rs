@@ -10,14 +10,16 @@ use super::tools::{name, of_kind, words};
 /// Everything that is wrong with a rendering for a platform, one line each.
 pub(super) fn problems(objects: &[Value], platform: &str) -> Vec<String> {
     let mut found = Vec::new();
-    for set in of_kind(objects, "DaemonSet") {
+    for set in workloads(objects) {
         let mut told = Vec::new();
         images(set, &mut told);
         containers(set, &mut told);
         host_paths(set, platform, &mut told);
         volumes(set, &mut told);
         pod(set, &mut told);
-        rollout(set, &mut told);
+        if set["kind"] == "DaemonSet" {
+            rollout(set, &mut told);
+        }
         found.extend(told.into_iter().map(|why| format!("{}: {why}", name(set))));
     }
     accounts(objects, &mut found);
@@ -25,7 +27,14 @@ pub(super) fn problems(objects: &[Value], platform: &str) -> Vec<String> {
     found
 }
 
-/// Containers of a DaemonSet, those of the start first.
+/// What runs containers.
+pub(super) fn workloads(objects: &[Value]) -> impl Iterator<Item = &Value> {
+    ["DaemonSet", "Deployment"]
+        .into_iter()
+        .flat_map(|kind| of_kind(objects, kind))
+}
+
+/// Containers of a workload, those of the start first.
 pub(super) fn containers_of(set: &Value) -> Vec<&Value> {
     let spec = &set["spec"]["template"]["spec"];
     ["initContainers", "containers"]
@@ -93,6 +102,12 @@ fn containers(set: &Value, told: &mut Vec<String>) {
         .into_iter()
         .flatten()
     {
+        // These serve nobody: what they are for is done before, or is tried again.
+        if ["thin", "approve-certificates"]
+            .contains(words(&container["args"]).first().unwrap_or(&""))
+        {
+            continue;
+        }
         for probe in ["startupProbe", "readinessProbe", "livenessProbe"] {
             if container[probe]["exec"]["command"]
                 .as_array()
@@ -138,6 +153,14 @@ fn allowed(platform: &str) -> Vec<(String, bool)> {
         ("/var/run/cdi".to_owned(), true),
         // Looked at.
         ("/dev".to_owned(), false),
+        // The kubelet's credentials, where a node's certificate is asked for with them.
+        ("/etc/kubernetes/kubelet.conf".to_owned(), false),
+        ("/var/lib/kubelet/pki".to_owned(), false),
+        (
+            "/var/lib/rancher/k3s/agent/kubelet.kubeconfig".to_owned(),
+            false,
+        ),
+        ("/var/lib/rancher/k3s/agent".to_owned(), false),
         // provision only.
         ("/sys".to_owned(), true),
         ("/var/lib/cni/sriov".to_owned(), true),
@@ -196,8 +219,22 @@ fn pod(set: &Value, told: &mut Vec<String>) {
             told.push(format!("{key} is on"));
         }
     }
-    if spec["priorityClassName"] != "system-node-critical" {
-        told.push("its priority is not that of the node's own programs".to_owned());
+    let priority = match set["kind"].as_str() {
+        Some("Deployment") => "system-cluster-critical",
+        _ => "system-node-critical",
+    };
+    if spec["priorityClassName"] != priority {
+        told.push(format!("its priority is not {priority}"));
+    }
+    if set["kind"] == "Deployment" {
+        for container in containers_of(set) {
+            if container["securityContext"]["runAsNonRoot"] != true {
+                told.push(format!("{} runs as root without need", container["name"]));
+            }
+        }
+        if spec["hostNetwork"] == true || spec.get("volumes").is_some() {
+            told.push("it is in the node's network or has its files".to_owned());
+        }
     }
     if spec["nodeSelector"]["kubernetes.io/os"] != "linux" {
         told.push("it would run on nodes without Linux".to_owned());
@@ -254,6 +291,10 @@ fn accounts(objects: &[Value], told: &mut Vec<String>) {
             ));
         }
         for subject in binding["subjects"].as_array().into_iter().flatten() {
+            // The group of the nodes' own certificates.
+            if subject["kind"] == "Group" && subject["name"] == "system:multus" {
+                continue;
+            }
             let account = format!(
                 "{}/{}/{}",
                 subject["kind"].as_str().unwrap_or_default(),
@@ -269,7 +310,7 @@ fn accounts(objects: &[Value], told: &mut Vec<String>) {
             bound.insert(account);
         }
     }
-    for set in of_kind(objects, "DaemonSet") {
+    for set in workloads(objects) {
         let spec = &set["spec"]["template"]["spec"];
         let account = format!(
             "ServiceAccount/{}/{}",

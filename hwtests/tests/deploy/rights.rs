@@ -25,6 +25,7 @@ struct Use {
 }
 
 const NADS: &str = "network-attachment-definitions";
+const REQUESTS: &str = "certificatesigningrequests";
 
 /// Every place in `multus/src` that makes a typed client. A new one must come with its rights.
 const USES: [Use; 6] = [
@@ -63,8 +64,19 @@ const USES: [Use; 6] = [
     },
 ];
 
-/// Calls that a key of the daemon's configuration asks for: the key, and the call.
-const ASKED: [(&str, Use); 3] = [
+/// Calls that a value asks for: the value, and the call.
+const ASKED: [(&str, Use); 4] = [
+    (
+        "multus.certificates.enabled=true",
+        Use {
+            file: "multus/src/certificate/request.rs",
+            call: "api.create(",
+            rights: &[
+                ("certificates.k8s.io", REQUESTS, "create"),
+                ("certificates.k8s.io", REQUESTS, "get"),
+            ],
+        },
+    ),
     (
         "multus.config.namespaceDefaults=true",
         Use {
@@ -91,11 +103,23 @@ const ASKED: [(&str, Use); 3] = [
     ),
 ];
 
-/// Calls of what the chart does not install: per-node certificates and their approver.
-const ELSEWHERE: [&str; 2] = [
-    "multus/src/certificate/approve.rs",
-    "multus/src/certificate/request.rs",
-];
+/// The approver's: it looks at requests and writes what it decided, for one signer. Its events are those of the daemon.
+const APPROVER: Use = Use {
+    file: "multus/src/certificate/approve.rs",
+    call: "api.replace_subresource(\"approval\"",
+    rights: &[
+        ("certificates.k8s.io", REQUESTS, "get"),
+        ("certificates.k8s.io", REQUESTS, "list"),
+        ("certificates.k8s.io", REQUESTS, "watch"),
+        (
+            "certificates.k8s.io",
+            "certificatesigningrequests/approval",
+            "update",
+        ),
+        ("certificates.k8s.io", "signers", "approve"),
+        ("", "events", "create"),
+    ],
+};
 
 /// Of the release's own namespace and one object only.
 const OWN: Use = Use {
@@ -148,7 +172,7 @@ fn every_client_in_the_code_is_known_with_its_rights() {
     }
     let mut known: BTreeMap<String, usize> = BTreeMap::new();
     let asked = ASKED.iter().map(|(_, one)| one);
-    for one in USES.iter().chain([&OWN]).chain(asked) {
+    for one in USES.iter().chain([&OWN, &APPROVER]).chain(asked) {
         let source = text(one.file);
         // Formatting may break a call.
         let flat: String = code(&source).split_whitespace().collect();
@@ -160,9 +184,6 @@ fn every_client_in_the_code_is_known_with_its_rights() {
             one.call
         );
         *known.entry(one.file.to_owned()).or_default() += 1;
-    }
-    for path in ELSEWHERE {
-        *known.entry(path.to_owned()).or_default() += 1;
     }
     assert_eq!(
         made, known,
@@ -211,6 +232,39 @@ fn the_rights_are_those_of_the_calls_and_no_more() {
     }
 }
 
+fn role<'a>(objects: &'a [Value], name: &str) -> &'a Value {
+    of_kind(objects, "ClusterRole")
+        .find(|role| role["metadata"]["name"] == name)
+        .unwrap()
+}
+
+#[test]
+fn the_approver_may_approve_for_one_signer_and_daemons_have_rights_by_their_certificates() {
+    let Some(objects) = rendered(OLDEST, &["--set", "multus.certificates.enabled=true"]) else {
+        return;
+    };
+    let approver = role(&objects, "ferrovia-multus-approver");
+    assert_eq!(given(approver), needed([&APPROVER]));
+    for rule in approver["rules"].as_array().unwrap() {
+        if words(&rule["resources"]) == ["signers"] {
+            assert_eq!(
+                words(&rule["resourceNames"]),
+                ["kubernetes.io/kube-apiserver-client"]
+            );
+        }
+    }
+    let bound: Vec<_> = objects
+        .iter()
+        .filter(|one| one["roleRef"]["name"] == "ferrovia-multus")
+        .map(|one| &one["subjects"][0])
+        .collect();
+    assert_eq!(bound.len(), 2);
+    for subject in bound {
+        assert_eq!(subject["kind"], "Group");
+        assert_eq!(subject["name"], "system:multus");
+    }
+}
+
 #[test]
 fn a_right_that_a_key_of_the_configuration_asks_for_comes_with_the_key() {
     let keys: BTreeSet<&str> = ASKED.iter().map(|(key, _)| *key).collect();
@@ -220,13 +274,12 @@ fn a_right_that_a_key_of_the_configuration_asks_for_comes_with_the_key() {
         };
         let more = ASKED.iter().filter(|(other, _)| *other == key);
         let wanted = needed(USES.iter().chain(more.map(|(_, one)| one)));
-        let role = of_kind(&objects, "ClusterRole").next().unwrap();
-        assert_eq!(given(role), wanted, "{key}");
+        assert_eq!(given(role(&objects, "ferrovia-multus")), wanted, "{key}");
     }
     let one = r#"multus.config.namespaceDefaults=["tenant"]"#;
     if let Some(objects) = rendered(OLDEST, &["--set-json", one]) {
-        let role = of_kind(&objects, "ClusterRole").next().unwrap();
-        let rules = role["rules"].as_array().unwrap();
+        let rules = role(&objects, "ferrovia-multus")["rules"].as_array();
+        let rules = rules.unwrap();
         let found = rules
             .iter()
             .find(|rule| words(&rule["resources"]) == ["namespaces"]);

@@ -42,6 +42,38 @@ pub(super) fn program(name: &str) -> Option<PathBuf> {
     found
 }
 
+/// A program of ours as this tree built it last.
+pub(super) fn built(name: &str) -> Option<PathBuf> {
+    let host = format!("target/{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let found = ["release", "debug", "small"]
+        .map(|profile| file(&format!("{host}/{profile}/{name}")))
+        .into_iter()
+        .filter_map(|path| Some((fs::metadata(&path).ok()?.modified().ok()?, path)))
+        .max();
+    if found.is_none() {
+        eprintln!("skipped: {name} is not built");
+    }
+    found.map(|(_, path)| path)
+}
+
+/// Files of the project, from its root on: none that a build made.
+pub(super) fn sources() -> Vec<PathBuf> {
+    let root = file(".");
+    let (mut found, mut folders) = (Vec::new(), vec![root.clone()]);
+    while let Some(folder) = folders.pop() {
+        for entry in fs::read_dir(folder).unwrap() {
+            let path = entry.unwrap().path();
+            let name = path.file_name().unwrap_or_default();
+            if path.is_file() {
+                found.push(path.strip_prefix(&root).unwrap().to_owned());
+            } else if ![".git", ".lab", "target"].iter().any(|made| name == *made) {
+                folders.push(path);
+            }
+        }
+    }
+    found
+}
+
 /// Runs a program; its output, or what it says is wrong.
 pub(super) fn run<S: AsRef<std::ffi::OsStr>>(program: &Path, args: &[S]) -> Result<String, String> {
     let output = Command::new(program)

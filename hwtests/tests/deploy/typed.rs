@@ -5,7 +5,7 @@
 use k8s_openapi::{
     api::{
         admissionregistration::v1::{ValidatingAdmissionPolicy, ValidatingAdmissionPolicyBinding},
-        apps::v1::DaemonSet,
+        apps::v1::{DaemonSet, Deployment},
         core::v1::{ConfigMap, Namespace, Pod, Service, ServiceAccount},
         rbac::v1::{ClusterRole, ClusterRoleBinding, Role, RoleBinding},
     },
@@ -14,7 +14,7 @@ use k8s_openapi::{
 use serde::{Serialize, de::DeserializeOwned};
 use serde_json::Value;
 
-use super::tools::{self, documents, file, name};
+use super::tools::{documents, file, name};
 
 /// Kinds of others, which no Kubernetes schema describes.
 const FOREIGN: [&str; 6] = [
@@ -31,6 +31,7 @@ pub(super) fn problem(object: &Value) -> Option<String> {
     let kind = object["kind"].as_str().unwrap_or_default();
     match kind {
         "DaemonSet" => through::<DaemonSet>(object),
+        "Deployment" => through::<Deployment>(object),
         "ConfigMap" => through::<ConfigMap>(object),
         "Namespace" => through::<Namespace>(object),
         "Pod" => through::<Pod>(object),
@@ -135,30 +136,4 @@ fn every_committed_manifest_is_valid_as_the_kubernetes_types_say() {
         }
     }
     assert!(checked >= 10, "only {checked} objects were found");
-}
-
-#[test]
-fn the_sources_are_clean_for_yamllint_shellcheck_and_helm() {
-    if let Some(yamllint) = tools::program("yamllint") {
-        let config = "{extends: default, ignore: [deploy/chart/templates/], rules: {line-length: {max: 160, allow-non-breakable-inline-mappings: true}, \
-                      document-start: disable, comments: {min-spaces-from-content: 1}, braces: {max-spaces-inside: 1}, indentation: {indent-sequences: whatever}, \
-                      truthy: {check-keys: false}}}";
-        // Rendered files are compared with their source instead.
-        let sources = [
-            "deploy/chart/values.yaml",
-            "deploy/chart/Chart.yaml",
-            "deploy/chart/crds",
-            "deploy/chart/files",
-            "deploy/examples",
-        ];
-        let mut args = vec!["--strict", "-d", config];
-        args.extend(sources);
-        tools::run(&yamllint, &args).unwrap();
-    }
-    if let Some(shellcheck) = tools::program("shellcheck") {
-        tools::run(&shellcheck, &["deploy/tools.sh", "deploy/image/build.sh"]).unwrap();
-    }
-    if let Some(helm) = tools::program("helm") {
-        tools::run(&helm, &["lint", "--strict", "deploy/chart"]).unwrap();
-    }
 }
