@@ -7,15 +7,22 @@ use std::time::Duration;
 
 use futures::stream::{self, StreamExt};
 use http_body_util::combinators::BoxBody;
-use http_body_util::{BodyExt, Full, StreamBody};
+use http_body_util::{BodyExt, StreamBody};
 use hyper::body::{Bytes, Frame, Incoming};
 use hyper::server::conn::http1;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
+use hyper::{Method, Request, Response};
 use hyper_util::rt::TokioIo;
 use serde_json::{Value, json};
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpListener;
 use tokio::sync::watch;
+
+// The state table has this file in another folder.
+#[path = "api/body.rs"]
+mod body;
+
+use body::{json_response, selected, status};
 
 const NADS: &str = "network-attachment-definitions";
 pub(crate) const STATUS: &str = "k8s.v1.cni.cncf.io/network-status";
@@ -37,6 +44,10 @@ pub(crate) struct State {
     pub(crate) token: Option<String>,
     /// Requests with another one.
     pub(crate) unauthorized: usize,
+    /// Who called with a certificate (common name and serial number), and what.
+    pub(crate) certified: Vec<(String, String)>,
+    /// Whoever has no certificate is unauthorized.
+    pub(crate) only_certified: bool,
     /// Each answer takes so long.
     pub(crate) latency: Duration,
     /// The next so many patches are answered with a conflict.
@@ -48,6 +59,12 @@ impl State {
     pub(crate) fn object(&self, kind: &str, namespace: &str, name: &str) -> Value {
         let key = (kind.to_owned(), namespace.to_owned(), name.to_owned());
         self.objects.get(&key).cloned().unwrap_or_default()
+    }
+
+    /// All objects of a kind.
+    pub(crate) fn all(&self, kind: &str) -> Vec<Value> {
+        let found = self.objects.iter().filter(|((of, _, _), _)| of == kind);
+        found.map(|(_, object)| object.clone()).collect()
     }
 }
 
@@ -71,18 +88,24 @@ impl Api {
         tokio::spawn(async move {
             loop {
                 let (stream, _) = listener.accept().await.unwrap();
-                let api = serving.clone();
-                tokio::spawn(async move {
-                    let service = service_fn(move |request| {
-                        let api = api.clone();
-                        async move { Ok::<_, Infallible>(api.answer(request).await) }
-                    });
-                    let io = TokioIo::new(stream);
-                    let _closed = http1::Builder::new().serve_connection(io, service).await;
-                });
+                tokio::spawn(serving.clone().serve(stream, None));
             }
         });
         api
+    }
+
+    /// Serves a connection of `caller`, if a certificate says who that is.
+    pub(crate) async fn serve(
+        self,
+        stream: impl AsyncRead + AsyncWrite + Unpin,
+        caller: Option<String>,
+    ) {
+        let service = service_fn(move |request| {
+            let (api, caller) = (self.clone(), caller.clone());
+            async move { Ok::<_, Infallible>(api.answer(request, caller).await) }
+        });
+        let io = TokioIo::new(stream);
+        let _closed = http1::Builder::new().serve_connection(io, service).await;
     }
 
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
@@ -215,7 +238,7 @@ impl Api {
         event["message"].as_str().unwrap().to_owned()
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Body> {
+    async fn answer(&self, request: Request<Incoming>, caller: Option<String>) -> Response<Body> {
         let (parts, body) = request.into_parts();
         let path = parts.uri.path().to_owned();
         let query = parts
@@ -247,7 +270,13 @@ impl Api {
         let bearer = parts.headers.get("authorization");
         let bearer = bearer.and_then(|value| value.to_str().ok()?.strip_prefix("Bearer "));
         let wrong = |token: &String| bearer != Some(token.as_str());
-        let refused = self.state().token.as_ref().is_some_and(wrong);
+        let refused = self.state().token.as_ref().is_some_and(wrong)
+            || (self.state().only_certified && caller.is_none());
+        if let Some(caller) = caller {
+            let call = format!("{} {path}", parts.method);
+            self.state().certified.push((caller, call));
+            self.touch();
+        }
         if refused || self.state().expired {
             self.state().unauthorized += 1;
             self.touch();
@@ -388,34 +417,4 @@ pub(crate) fn pod(name: &str, node: &str, annotations: &Value) -> Value {
         },
         "spec": {"nodeName": node, "containers": [{"name": "c", "image": "i"}]}
     })
-}
-
-fn selected(object: &Value, query: &str) -> bool {
-    let selector = query
-        .split('&')
-        .find_map(|pair| pair.strip_prefix("fieldSelector="));
-    let terms = selector.into_iter().flat_map(|s| s.split(','));
-    terms.into_iter().all(|term| match term.split_once('=') {
-        Some(("spec.nodeName", node)) => object["spec"]["nodeName"] == node,
-        Some(("spec.driver", driver)) => object["spec"]["driver"] == driver,
-        Some(("spec.signerName", signer)) => object["spec"]["signerName"] == signer,
-        Some(("metadata.name", name)) => object["metadata"]["name"] == name,
-        other => panic!("selector {other:?}"),
-    })
-}
-
-fn json_response(code: u16, value: &Value) -> Response<Body> {
-    let body = Full::new(Bytes::from(value.to_string()));
-    let mut response = Response::new(BodyExt::boxed(body));
-    *response.status_mut() = StatusCode::from_u16(code).unwrap();
-    let kind = hyper::header::HeaderValue::from_static("application/json");
-    response.headers_mut().insert("content-type", kind);
-    response
-}
-
-fn status(code: u16, reason: &str) -> Response<Body> {
-    json_response(
-        code,
-        &json!({"kind": "Status", "apiVersion": "v1", "status": "Failure", "reason": reason, "code": code, "message": reason}),
-    )
 }

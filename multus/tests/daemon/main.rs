@@ -5,6 +5,8 @@ mod api;
 #[cfg(test)]
 mod attachments;
 #[cfg(test)]
+mod certificate;
+#[cfg(test)]
 mod credentials;
 #[cfg(test)]
 mod displaced;
@@ -32,5 +34,7 @@ mod outage;
 mod refusals;
 #[cfg(test)]
 mod status;
+#[cfg(test)]
+mod tls;
 #[cfg(test)]
 mod versions;
