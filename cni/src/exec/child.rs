@@ -10,17 +10,18 @@
     reason = "boundary: delegates run here and nowhere else"
 )]
 
-use std::io::{self, ErrorKind, PipeReader, Read, Write};
+use std::io::{self, ErrorKind, Write};
 use std::os::fd::{AsFd, OwnedFd};
 use std::os::unix::process::CommandExt;
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::mpsc;
 use std::time::{Duration, Instant};
 
+use nix::errno::Errno;
 use nix::fcntl::{FcntlArg, OFlag, fcntl};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::{Signal, killpg};
-use nix::sys::wait::{Id, WaitPidFlag, waitid};
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
 use nix::unistd::Pid;
 
 use super::Call;
@@ -32,6 +33,8 @@ const STDERR_KEPT: usize = 4 << 10;
 /// How long pipes may stay open after the program itself has ended: a child of it may hold them for
 /// ever.
 const LINGER: Duration = Duration::from_millis(200);
+/// First and longest pause between two looks at a child that says nothing.
+const LOOKS: (Duration, Duration) = (Duration::from_millis(10), Duration::from_millis(200));
 /// How long a killed child may take to be gone: one in an uninterruptible sleep stays until it wakes.
 const LAST_BREATH: Duration = Duration::from_secs(1);
 /// A program file that is still open for writing is being installed.
@@ -128,35 +131,26 @@ fn start(call: &Call<'_>, until: Option<Instant>) -> Result<Child, Trouble> {
     }
 }
 
-/// The three pipes of a child, and its end as a fourth.
+/// The three pipes of a child, and its end, which is looked for when they are closed or silent: a file descriptor for it
+/// needs a newer kernel than ours at the least, or a thread per child.
 struct Conversation<'a> {
+    pid: Pid,
     stdin: Option<OwnedFd>,
     unsent: &'a [u8],
     stdout: Option<OwnedFd>,
     stderr: Option<OwnedFd>,
-    exit: Option<PipeReader>,
     heard: (Vec<u8>, Vec<u8>),
     deadline: Option<Duration>,
 }
 
 impl<'a> Conversation<'a> {
     fn open(call: &Call<'a>, child: &mut Child, pid: Pid) -> Result<Self, Trouble> {
-        let pipe = |step| move |error| Trouble::Io(step, error);
-        let (exit, ends_with_child) = io::pipe().map_err(pipe("watch"))?;
-        let watch = move || {
-            // Does not reap: the process group's id stays taken until the main thread has waited.
-            let _ended = waitid(Id::Pid(pid), WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT);
-            drop(ends_with_child);
-        };
-        std::thread::Builder::new()
-            .spawn(watch)
-            .map_err(pipe("watch"))?;
         let talk = Self {
+            pid,
             stdin: child.stdin.take().map(Into::into),
             unsent: call.stdin,
             stdout: child.stdout.take().map(Into::into),
             stderr: child.stderr.take().map(Into::into),
-            exit: Some(exit),
             heard: (Vec::new(), Vec::new()),
             deadline: call.deadline,
         };
@@ -172,22 +166,40 @@ impl<'a> Conversation<'a> {
 
     /// Ends when the child has ended and its output is closed, or lingers open for [`LINGER`].
     fn until_done(mut self, until: Option<Instant>) -> Result<(Vec<u8>, Vec<u8>), Trouble> {
+        let is_over = |until: Option<Instant>| until.is_some_and(|until| Instant::now() >= until);
         let mut until = until;
-        while self.exit.is_some() || self.stdout.is_some() || self.stderr.is_some() {
-            if !self.wait(until)? {
-                return if self.exit.is_none() {
+        let mut exited = false;
+        let mut pause = LOOKS.0;
+        let mut look = Instant::now() + pause;
+        while self.stdout.is_some() || self.stderr.is_some() {
+            if self.wait(until.map_or(look, |until| until.min(look)))? {
+                self.send()?;
+                self.listen()?;
+                continue;
+            }
+            if !exited && self.has_exited()? {
+                exited = true;
+                let linger = Instant::now() + LINGER;
+                until = Some(until.map_or(linger, |until| until.min(linger)));
+            } else if is_over(until) {
+                return if exited {
                     Ok(self.heard)
                 } else {
                     Err(self.late())
                 };
             }
-            self.send()?;
-            self.listen()?;
-            if self.exit.is_some() && self.has_exited()? {
-                self.exit = None;
-                let linger = Instant::now() + LINGER;
-                until = Some(until.map_or(linger, |until| until.min(linger)));
+            pause = (pause * 2).min(LOOKS.1);
+            look = Instant::now() + pause;
+        }
+        // Its end is a matter of microseconds now, unless it has only closed its output.
+        let mut pause = Duration::from_micros(50);
+        while !exited && !self.has_exited()? {
+            if is_over(until) {
+                return Err(self.late());
             }
+            self.send()?;
+            std::thread::sleep(pause);
+            pause = (pause * 2).min(LOOKS.0);
         }
         Ok(self.heard)
     }
@@ -197,38 +209,24 @@ impl<'a> Conversation<'a> {
     }
 
     /// Waits until something can be done; false if `until` has passed.
-    fn wait(&self, until: Option<Instant>) -> Result<bool, Trouble> {
-        let stdin = self
-            .stdin
-            .as_ref()
-            .map(|fd| PollFd::new(fd.as_fd(), PollFlags::POLLOUT));
-        let readable = [
-            self.stdout.as_ref().map(AsFd::as_fd),
-            self.stderr.as_ref().map(AsFd::as_fd),
-            self.exit.as_ref().map(AsFd::as_fd),
-        ];
-        let mut fds: Vec<PollFd<'_>> = stdin.into_iter().collect();
-        fds.extend(
-            readable
-                .into_iter()
-                .flatten()
-                .map(|fd| PollFd::new(fd, PollFlags::POLLIN)),
-        );
+    fn wait(&self, until: Instant) -> Result<bool, Trouble> {
+        let stdin = self.stdin.as_ref().map(|fd| (fd, PollFlags::POLLOUT));
+        let outputs = [&self.stdout, &self.stderr].into_iter().flatten();
+        let mut fds: Vec<PollFd<'_>> = stdin
+            .into_iter()
+            .chain(outputs.map(|fd| (fd, PollFlags::POLLIN)))
+            .map(|(fd, flags)| PollFd::new(fd.as_fd(), flags))
+            .collect();
         loop {
-            let timeout = match until {
-                None => PollTimeout::NONE,
-                Some(until) => {
-                    let left = until.saturating_duration_since(Instant::now());
-                    if left.is_zero() {
-                        return Ok(false);
-                    }
-                    // Rounded up, or the last millisecond would be spent spinning.
-                    PollTimeout::try_from(left + Duration::from_millis(1))
-                        .unwrap_or(PollTimeout::MAX)
-                }
-            };
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return Ok(false);
+            }
+            // Rounded up, or the last millisecond would be spent spinning.
+            let timeout =
+                PollTimeout::try_from(left + Duration::from_millis(1)).unwrap_or(PollTimeout::MAX);
             match poll(&mut fds, timeout) {
-                Ok(0) | Err(nix::errno::Errno::EINTR) => {}
+                Ok(0) | Err(Errno::EINTR) => {}
                 Ok(_) => return Ok(true),
                 Err(errno) => return Err(Trouble::Io("wait for", errno.into())),
             }
@@ -239,10 +237,10 @@ impl<'a> Conversation<'a> {
         while let (Some(fd), false) = (&self.stdin, self.unsent.is_empty()) {
             match nix::unistd::write(fd, self.unsent) {
                 Ok(sent) => self.unsent = &self.unsent[sent..],
-                Err(nix::errno::Errno::EAGAIN) => return Ok(()),
-                Err(nix::errno::Errno::EINTR) => {}
+                Err(Errno::EAGAIN) => return Ok(()),
+                Err(Errno::EINTR) => {}
                 // The child has ended or does not care for its configuration.
-                Err(nix::errno::Errno::EPIPE) => break,
+                Err(Errno::EPIPE) => break,
                 Err(errno) => return Err(Trouble::Io("write to", errno.into())),
             }
         }
@@ -267,18 +265,12 @@ impl<'a> Conversation<'a> {
         }
     }
 
-    fn has_exited(&mut self) -> Result<bool, Trouble> {
-        let Some(exit) = &mut self.exit else {
-            return Ok(true);
-        };
-        let mut fds = [PollFd::new(exit.as_fd(), PollFlags::POLLIN)];
-        let ready = poll(&mut fds, PollTimeout::ZERO);
-        match ready {
-            Ok(0) | Err(nix::errno::Errno::EINTR) => Ok(false),
-            Ok(_) => exit
-                .read(&mut [0])
-                .map(|count| count == 0)
-                .map_err(|error| Trouble::Io("wait for", error)),
+    /// Does not reap: the process group's id stays taken until the child has been waited for.
+    fn has_exited(&self) -> Result<bool, Trouble> {
+        let flags = WaitPidFlag::WEXITED | WaitPidFlag::WNOWAIT | WaitPidFlag::WNOHANG;
+        match waitid(Id::Pid(self.pid), flags) {
+            Ok(WaitStatus::StillAlive) | Err(Errno::EINTR) => Ok(false),
+            Ok(_) => Ok(true),
             Err(errno) => Err(Trouble::Io("wait for", errno.into())),
         }
     }
@@ -293,8 +285,8 @@ fn drain(pipe: &mut Option<OwnedFd>, mut take: impl FnMut(&[u8])) -> Result<(), 
         match nix::unistd::read(fd, &mut buffer) {
             Ok(0) => *pipe = None,
             Ok(count) => take(&buffer[..count]),
-            Err(nix::errno::Errno::EAGAIN) => return Ok(()),
-            Err(nix::errno::Errno::EINTR) => {}
+            Err(Errno::EAGAIN) => return Ok(()),
+            Err(Errno::EINTR) => {}
             Err(errno) => return Err(Trouble::Io("read from", errno.into())),
         }
     }
