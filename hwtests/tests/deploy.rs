@@ -37,6 +37,10 @@ mod rights;
 mod schema;
 #[path = "deploy/served.rs"]
 mod served;
+#[path = "deploy/server.rs"]
+mod server;
+#[path = "deploy/signer.rs"]
+mod signer;
 #[path = "deploy/tools.rs"]
 mod tools;
 #[path = "deploy/typed.rs"]
