@@ -1,7 +1,7 @@
 //! Which devices the kubelet gave to a pod: PodResources, or its checkpoint where there is no socket.
 //!
-//! The kubelet refuses more than 100 calls a second (burst 10), so calls are saved: one List serves
-//! every request that arrived before it began, Get is used where offered and while few ask, and a
+//! The kubelet refuses more than 100 calls a second (burst 10), so calls are saved: one List, and one
+//! GetAllocatableResources, serves every request that arrived before it began, Get is used where offered and while few ask, and a
 //! refusal is answered by waiting (design §2 "Devices").
 
 use std::collections::BTreeMap;
@@ -12,9 +12,7 @@ use std::time::Duration;
 
 use multus_plugin::wire::PodRef;
 use proto::podresources::pod_resources_lister_client::PodResourcesListerClient;
-use proto::podresources::{
-    AllocatableResourcesRequest, ContainerResources, GetPodResourcesRequest, PodResources,
-};
+use proto::podresources::{ContainerResources, GetPodResourcesRequest, PodResources};
 use tonic::Code;
 use tonic::transport::Channel;
 use tracing::debug;
@@ -22,9 +20,9 @@ use tracing::debug;
 use crate::known::{Allocation, Found};
 
 mod checkpoint;
-mod list;
+mod shared;
 
-use list::SharedList;
+use shared::{Allocatable, List, Shared};
 
 /// Longest wait for a connection to the kubelet, on the same machine.
 const DIAL: Duration = Duration::from_millis(500);
@@ -80,7 +78,8 @@ pub enum Failure {
 pub struct Kubelet {
     socket: PathBuf,
     checkpoint: PathBuf,
-    list: Arc<SharedList>,
+    list: Arc<Shared<List>>,
+    allocatable: Arc<Shared<Allocatable>>,
     get_refused: AtomicBool,
     gets: AtomicUsize,
 }
@@ -91,7 +90,8 @@ impl Kubelet {
         Self {
             socket: socket.to_path_buf(),
             checkpoint: checkpoint.to_path_buf(),
-            list: Arc::new(SharedList::new(socket)),
+            list: Arc::new(Shared::new(socket)),
+            allocatable: Arc::new(Shared::new(socket)),
             get_refused: AtomicBool::new(false),
             gets: AtomicUsize::new(0),
         }
@@ -142,14 +142,13 @@ impl Kubelet {
         }
         let mut found = own.map_or_else(Allocation::default, |p| allocation(&p.containers));
         if others {
-            let mut managed = self.allocatable().await?;
-            managed.extend(
-                pods.iter()
-                    .flat_map(|p| &p.containers)
-                    .flat_map(|c| &c.devices)
-                    .flat_map(|d| d.device_ids.iter().cloned()),
-            );
-            found.managed = Some(managed.into_iter().collect());
+            let free = self.allocatable.now().await?;
+            let held = pods
+                .iter()
+                .flat_map(|p| &p.containers)
+                .flat_map(|c| &c.devices)
+                .flat_map(|d| &d.device_ids);
+            found.managed = Some(free.iter().chain(held).cloned().collect());
         }
         Ok(found)
     }
@@ -183,29 +182,6 @@ impl Kubelet {
                     }
                     _ => Get::Failed,
                 }
-            }
-        }
-    }
-
-    async fn allocatable(&self) -> Result<Vec<String>, Failure> {
-        let mut pauses = BACK_OFF.iter();
-        loop {
-            let mut client = dial(&self.socket).await?;
-            let refused = match client
-                .get_allocatable_resources(AllocatableResourcesRequest {})
-                .await
-            {
-                Ok(answer) => {
-                    let devices = answer.into_inner().devices;
-                    return Ok(devices.into_iter().flat_map(|d| d.device_ids).collect());
-                }
-                Err(status) => status,
-            };
-            match pauses.next() {
-                Some(pause) if refused.code() == Code::ResourceExhausted => {
-                    tokio::time::sleep(*pause).await;
-                }
-                _ => return Err(call_failed("GetAllocatableResources", &refused)),
             }
         }
     }

@@ -6,8 +6,8 @@ use proto::podresources::pod_resources_lister_server::{
     PodResourcesLister, PodResourcesListerServer,
 };
 use proto::podresources::{
-    AllocatableResourcesResponse, ContainerDevices, GetPodResourcesResponse,
-    ListPodResourcesRequest, ListPodResourcesResponse,
+    AllocatableResourcesRequest, AllocatableResourcesResponse, ContainerDevices,
+    GetPodResourcesResponse, ListPodResourcesRequest, ListPodResourcesResponse,
 };
 use tokio::sync::{Notify, watch};
 use tonic::{Request, Response, Status};
@@ -298,6 +298,34 @@ async fn one_list_serves_all_who_asked_before_it_began() {
         assert_eq!(task.await.unwrap().pod["r"].len(), expected);
     }
     assert_eq!(running.fake.calls("List"), 2);
+}
+
+#[tokio::test]
+async fn many_pods_that_name_devices_by_text_share_the_question_for_what_the_kubelet_manages() {
+    let (release, hold) = watch::channel(true);
+    let running = start(Fake {
+        pods: two_pods(),
+        allocatable: vec!["04.0".into()],
+        hold: Some(hold),
+        ..Fake::default()
+    });
+    let ask = || {
+        let kubelet = Arc::clone(&running.kubelet);
+        tokio::spawn(async move { here(kubelet.devices(&pod("p"), true).await) })
+    };
+    let first = ask();
+    running.fake.listing.notified().await;
+    let later: Vec<_> = (0..50).map(|_| ask()).collect();
+    tokio::task::yield_now().await;
+    release.send_replace(false);
+    for task in [first].into_iter().chain(later) {
+        assert!(task.await.unwrap().managed.unwrap().contains("04.0"));
+    }
+    let calls = running.fake.calls("GetAllocatableResources");
+    assert!(calls <= 3, "{calls} calls for 51 pods");
+    // What was asked before is not what is known now.
+    here(running.kubelet.devices(&pod("p"), true).await);
+    assert_eq!(running.fake.calls("GetAllocatableResources"), calls + 1);
 }
 
 #[tokio::test]
