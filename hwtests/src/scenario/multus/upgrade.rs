@@ -35,7 +35,9 @@ pub(super) async fn under_load(node: &mut Node, options: &Options) -> Result<Str
         installation::is_installed(options)? && !installation::is_installed(&other)?,
         "the two releases cannot be told apart"
     );
-    create(node, 0..2).await?;
+    let each = if options.long { 2 } else { 1 };
+    let part = |number: usize| number * each..(number + 1) * each;
+    create(node, part(0)).await?;
     let at_work = AtWork::start()?;
     installation::install(&other)?;
     ensure!(
@@ -43,28 +45,30 @@ pub(super) async fn under_load(node: &mut Node, options: &Options) -> Result<Str
         "the new plugin is not in place"
     );
     at_work.answers()?;
-    create(node, 2..4).await?;
-    all_run(node, 0..4).await?;
-    create(node, 4..6).await?;
+    create(node, part(1)).await?;
+    all_run(node, 0..2 * each).await?;
+    create(node, part(2)).await?;
     let new = start_multus_daemon(&other, &node.cluster).await?;
     let mut old = std::mem::replace(&mut node.multus_daemon, new);
     old.terminate(Duration::from_secs(10)).await?;
     runs_from(&node.multus_daemon, &other)?;
-    all_run(node, 4..6).await?;
+    all_run(node, part(2)).await?;
     installation::install(options)?;
     ensure!(
         installation::is_installed(options)?,
         "the old plugin is not back"
     );
-    create(node, 6..8).await?;
-    all_run(node, 6..8).await?;
-    for index in 0..8 {
+    create(node, part(3)).await?;
+    all_run(node, part(3)).await?;
+    for index in 0..4 * each {
         let client = &node.cluster.client;
         client.delete_pod(&name(index), DELETION).await?;
     }
-    let told = "8 pods with macvlan across two releases: new plugin and old daemon, both new, old plugin and new daemon; \
-        a plugin at work went on while its file was replaced";
-    Ok(told.to_owned())
+    Ok(format!(
+        "{} pods with macvlan across two releases: new plugin and old daemon, both new, old plugin and new daemon; a \
+        plugin at work went on while its file was replaced",
+        4 * each
+    ))
 }
 
 fn name(index: usize) -> String {
