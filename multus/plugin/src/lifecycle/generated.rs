@@ -67,6 +67,12 @@ impl Settings {
             .filter(|(key, value)| COPIED.contains(&key.as_str()) && !value.is_null())
             .map(|(key, value)| (key.clone(), value.clone()))
             .collect();
+        // The daemon has words of its own. Below "debug" it tells of itself; the plugin's refusals are told anyway.
+        match text("logLevel").as_str() {
+            "warn" | "info" => drop(keys.remove("logLevel")),
+            "trace" => drop(keys.insert("logLevel".to_owned(), json!("debug"))),
+            _ => {}
+        }
         for key in [
             "capabilities",
             "clusterNetwork",
@@ -193,6 +199,22 @@ mod tests {
             json!({"portMappings": true, ANNOTATIONS_CAPABILITY: true})
         );
         assert_eq!(list["plugins"][0].get("chrootDir"), None);
+    }
+
+    #[test]
+    fn a_level_in_the_daemons_words_is_none_that_the_plugin_complains_about() {
+        let level = |word: &str| {
+            let (list, _) = generate(&json!({"logLevel": word}));
+            list["plugins"][0].get("logLevel").cloned()
+        };
+        assert_eq!([level("info"), level("warn")], [None, None]);
+        assert_eq!(level("trace"), Some(json!("debug")));
+        assert_eq!(level("verbose"), Some(json!("verbose")));
+        assert_eq!(
+            level("loud"),
+            Some(json!("loud")),
+            "the plugin says what is wrong with it"
+        );
     }
 
     #[test]

@@ -273,6 +273,21 @@ fn row_45_a_pod_that_is_gone_gets_an_empty_result_and_no_delegate() {
 }
 
 #[test]
+fn m12_check_after_a_pod_was_gone_says_what_the_default_network_says_and_del_cleans_up_after_nothing()
+ {
+    let (node, _sandbox, _daemon) = planned(&[]);
+    node.call("ADD", &node.asking()).ok();
+    node.fail("primary", "CHECK", 100, "eth0 is not there");
+    let mut conf = node.asking();
+    conf["prevResult"] = json!({"cniVersion": "1.1.0", "interfaces": [{"name": "eth0"}]});
+    let (code, msg, _) = node.call("CHECK", &conf).error();
+    assert!(code == 100 && msg.contains("eth0 is not there"), "{msg}");
+    node.call("DEL", &node.asking()).ok();
+    assert_eq!(node.order(), ["CHECK primary eth0", "DEL primary eth0"]);
+    assert_only_locks_are_left(&node);
+}
+
+#[test]
 fn device_info_is_copied_for_the_delegate_shown_to_the_daemon_and_removed_at_del() {
     let mut node = Node::new();
     let sandbox = host::testing::netns::fresh();
