@@ -46,3 +46,21 @@ fn cni_args_are_pairs_in_order() {
     .unwrap();
     assert_eq!(attachment.cni_args[1], ("IP".into(), "10.0.0.1/24".into()));
 }
+
+#[test]
+fn i7_a_document_of_another_version_is_known_by_that_and_one_of_ours_by_nothing_else() {
+    assert_eq!(other_version(br#"{"version":2,"all":"else"}"#), Some(2));
+    assert_eq!(other_version(br#"{"version":1,"all":"else"}"#), None);
+    for nothing in ["", "{", "{}", "[]", r#"{"version":"2"}"#] {
+        assert_eq!(other_version(nothing.as_bytes()), None, "{nothing}");
+    }
+}
+
+#[test]
+fn i7_a_reason_of_a_newer_release_is_read_as_a_failure_of_the_delegate() {
+    let read = |word: &str| serde_json::from_str::<Reason>(&format!("\"{word}\"")).unwrap();
+    assert_eq!(read("AReasonOfLater"), Reason::DelegateFailed);
+    for reason in Reason::ALL {
+        assert_eq!(read(reason.as_str()), reason);
+    }
+}
