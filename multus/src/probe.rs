@@ -1,17 +1,11 @@
 //! `multus-daemon probe`: asks the daemon at the socket how it is, for containers without a shell or an HTTP client.
 
-use std::io::{self, Read, Write};
-use std::os::unix::net::UnixStream;
+use std::io;
 use std::path::{Path, PathBuf};
-use std::time::Duration;
 
 use clap::ValueEnum;
 use multus_plugin::wire::SOCKET_NAME;
-
-/// Far more than an answer takes; the kubelet's own limit is one second by default.
-const LIMIT: Duration = Duration::from_secs(2);
-/// More than either answer has.
-const LARGEST: u64 = 64 * 1024;
+use proto::http::{Address, client};
 
 /// What to ask.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
@@ -54,35 +48,23 @@ pub fn ask(dir: &Path, question: Question) -> Result<(), ProbeError> {
         Question::Live => "/healthz",
         Question::Ready => "/readyz",
     };
-    let answer = exchange(&socket, path).map_err(|source| ProbeError::NoAnswer {
+    let asked = client::get(&Address::Unix(socket.clone()), path);
+    let (status, body) = asked.map_err(|source| ProbeError::NoAnswer {
         socket: socket.clone(),
         source,
     })?;
-    let (head, body) = answer.split_once("\r\n\r\n").unwrap_or((&answer, ""));
-    if head.split(' ').nth(1) == Some("200") {
+    if status == 200 {
         return Ok(());
     }
     Err(ProbeError::NotWell {
         socket,
-        said: body.trim().replace('\n', "; "),
+        said: body.replace('\n', "; "),
     })
-}
-
-fn exchange(socket: &Path, path: &str) -> io::Result<String> {
-    let mut stream = UnixStream::connect(socket)?;
-    stream.set_read_timeout(Some(LIMIT))?;
-    stream.set_write_timeout(Some(LIMIT))?;
-    write!(
-        stream,
-        "GET {path} HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n"
-    )?;
-    let mut answer = String::new();
-    stream.take(LARGEST).read_to_string(&mut answer)?;
-    Ok(answer)
 }
 
 #[cfg(test)]
 mod tests {
+    use std::io::{Read, Write};
     use std::os::unix::net::UnixListener;
 
     use super::*;

@@ -10,13 +10,10 @@ use std::time::{Duration, Instant};
 
 use cni::error::code;
 use cni::version::Version;
-use http_body_util::{BodyExt, Full, Limited};
-use hyper::body::{Bytes, Incoming};
-use hyper::header::{ALLOW, CONTENT_TYPE};
-use hyper::server::conn::http1;
+use http_body_util::{BodyExt, Limited};
+use hyper::body::Incoming;
 use hyper::service::service_fn;
-use hyper::{Method, Request, Response, StatusCode};
-use hyper_util::rt::{TokioIo, TokioTimer};
+use hyper::{Method, Request, StatusCode};
 use multus_plugin::wire::{PLAN_PATH, PlanRequest, REPORT_PATH, Reason, Report};
 use serde::de::DeserializeOwned;
 use tokio::net::UnixStream;
@@ -27,6 +24,7 @@ use tracing::{debug, info, warn};
 use crate::metrics::scrape::Scrape;
 use crate::outbox::{Entry, Outbox};
 use crate::service::{self, Service, not_ready};
+use proto::http::{Answer, HEADERS, connection, not_allowed, respond, text};
 use proto::prometheus::MEDIA_TYPE;
 use socket::Socket;
 
@@ -36,8 +34,6 @@ pub mod socket;
 const CONNECTIONS: usize = 1024;
 /// Largest request taken.
 const LARGEST: usize = 4 << 20;
-/// A client that sends its head or its body slower than this is dropped.
-const HEADERS: Duration = Duration::from_secs(5);
 /// What open requests get to end after a stop.
 const GRACE: Duration = Duration::from_secs(2);
 
@@ -103,19 +99,12 @@ impl Server {
             let server = Arc::clone(&self);
             async move { Ok::<_, Infallible>(server.answer(request).await) }
         });
-        let served = http1::Builder::new()
-            .timer(TokioTimer::new())
-            .header_read_timeout(HEADERS)
-            .keep_alive(false)
-            .max_buf_size(64 << 10)
-            .serve_connection(TokioIo::new(stream), service)
-            .await;
-        if let Err(error) = served {
+        if let Err(error) = connection(stream, service).await {
             debug!(error = cni::error::chain(&error), "connection");
         }
     }
 
-    async fn answer(&self, request: Request<Incoming>) -> Response<Full<Bytes>> {
+    async fn answer(&self, request: Request<Incoming>) -> Answer {
         let (parts, body) = request.into_parts();
         let response = self.route(parts.uri.path(), &parts.method, body).await;
         let (handler, method) = labels(parts.uri.path(), &parts.method);
@@ -124,7 +113,7 @@ impl Server {
         response
     }
 
-    async fn route(&self, path: &str, method: &Method, body: Incoming) -> Response<Full<Bytes>> {
+    async fn route(&self, path: &str, method: &Method, body: Incoming) -> Answer {
         match (path, method) {
             ("/metrics", &Method::GET) => {
                 let page = self.scrape.page().await;
@@ -153,7 +142,7 @@ impl Server {
         }
     }
 
-    async fn plan(&self, body: Incoming) -> Response<Full<Bytes>> {
+    async fn plan(&self, body: Incoming) -> Answer {
         let request: PlanRequest = match read(body).await {
             Ok(request) => request,
             Err(error) => return refusal(status_of(&error), &error),
@@ -173,7 +162,7 @@ impl Server {
         }
     }
 
-    async fn report(&self, body: Incoming) -> Response<Full<Bytes>> {
+    async fn report(&self, body: Incoming) -> Answer {
         let report: Report = match read(body).await {
             Ok(report) => report,
             Err(error) => return refusal(status_of(&error), &error),
@@ -246,7 +235,7 @@ async fn read<T: DeserializeOwned>(body: Incoming) -> Result<T, cni::Error> {
     service::read(&bytes, "request")
 }
 
-fn json<T: serde::Serialize>(value: &T) -> Response<Full<Bytes>> {
+fn json<T: serde::Serialize>(value: &T) -> Answer {
     match serde_json::to_vec(value) {
         Ok(bytes) => respond(StatusCode::OK, "application/json", bytes),
         Err(error) => refusal(
@@ -265,28 +254,7 @@ fn status_of(error: &cni::Error) -> StatusCode {
     }
 }
 
-fn refusal(status: StatusCode, error: &cni::Error) -> Response<Full<Bytes>> {
+fn refusal(status: StatusCode, error: &cni::Error) -> Answer {
     let text = error.to_json(Version::CURRENT);
     respond(status, "application/json", text.into_bytes())
-}
-
-fn text(status: StatusCode, text: &str) -> Response<Full<Bytes>> {
-    respond(status, "text/plain", format!("{text}\n").into_bytes())
-}
-
-fn not_allowed(methods: &'static str) -> Response<Full<Bytes>> {
-    let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "use another method");
-    response
-        .headers_mut()
-        .insert(ALLOW, hyper::header::HeaderValue::from_static(methods));
-    response
-}
-
-fn respond(status: StatusCode, kind: &'static str, body: Vec<u8>) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(Bytes::from(body)));
-    *response.status_mut() = status;
-    response
-        .headers_mut()
-        .insert(CONTENT_TYPE, hyper::header::HeaderValue::from_static(kind));
-    response
 }

@@ -1,10 +1,12 @@
 //! The gRPC contracts of the kubelet and, for the stand-in kubelet of the lab, of the container
-//! runtime; plus the one way to serve and dial them: a Unix socket. And the text format in which Prometheus scrapes.
+//! runtime; plus the one way to serve and dial them: a Unix socket. And what both daemons serve besides: metrics in the
+//! text format in which Prometheus scrapes, and probes, over HTTP.
 //!
 //! The .proto files are our own, with the interfaces' names and numbers (kubernetes/kubelet
 //! `pkg/apis/{deviceplugin/v1beta1,pluginregistration/v1,podresources/v1}`, kubernetes/cri-api
 //! `pkg/apis/runtime/v1`). Nothing here knows what a device is.
 
+pub mod http;
 pub mod prometheus;
 pub mod uds;
 

@@ -1,6 +1,6 @@
 //! What is served on the address.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, time::Duration};
 
 use host::testing::sysfs::{F1, FakeSysfs};
 
