@@ -3,7 +3,7 @@
 use std::net::IpAddr;
 
 use ipnet::IpNet;
-use serde::Serialize;
+use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
 use crate::version::{UnknownVersion, Version};
@@ -73,8 +73,9 @@ pub struct Route {
     pub scope: Option<u32>,
 }
 
-/// Name resolution.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize)]
+/// Name resolution, in results and in network-status.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
 pub struct Dns {
     /// Servers, most preferred first.
     #[serde(skip_serializing_if = "Vec::is_empty")]

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use super::device_info::DeviceInfo;
 use crate::raw::pretty;
-use crate::result::{AddResult, Interface, IpConfig};
+use crate::result::{AddResult, Dns, Interface, IpConfig};
 
 /// One element of network-status.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -30,7 +30,7 @@ pub struct NetworkStatus {
     pub default: bool,
     /// Name resolution; always printed.
     #[serde(default)]
-    pub dns: StatusDns,
+    pub dns: Dns,
     /// The device behind the interface.
     #[serde(
         rename = "device-info",
@@ -41,24 +41,6 @@ pub struct NetworkStatus {
     /// Gateways of the default routes.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub gateway: Vec<String>,
-}
-
-/// Name resolution in network-status.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
-pub struct StatusDns {
-    /// Servers.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub nameservers: Vec<String>,
-    /// Local domain.
-    #[serde(skip_serializing_if = "String::is_empty")]
-    pub domain: String,
-    /// Search domains.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub search: Vec<String>,
-    /// Resolver options.
-    #[serde(skip_serializing_if = "Vec::is_empty")]
-    pub options: Vec<String>,
 }
 
 /// What one attachment brought about.
@@ -128,15 +110,9 @@ pub fn parse(text: &str) -> Result<Vec<NetworkStatus>, serde_json::Error> {
 
 /// What every element of an attachment has.
 fn bare(attached: &Attached<'_>) -> NetworkStatus {
-    let dns = &attached.result.dns;
     NetworkStatus {
         name: attached.name.to_owned(),
-        dns: StatusDns {
-            nameservers: dns.nameservers.clone(),
-            domain: dns.domain.clone(),
-            search: dns.search.clone(),
-            options: dns.options.clone(),
-        },
+        dns: attached.result.dns.clone(),
         device_info: attached.device_info.cloned(),
         gateway: gateways(attached),
         ..NetworkStatus::default()

@@ -187,7 +187,7 @@ fn gateways_that_default_route_set_are_told_instead() {
 proptest! {
     #[test]
     fn printed_statuses_are_read_back(name in ".{0,12}", ips in proptest::collection::vec("[0-9.]{1,8}", 0..3), mtu in 0..3u32, default in any::<bool>(), domain in ".{0,4}") {
-        let dns = StatusDns { domain, ..StatusDns::default() };
+        let dns = Dns { domain, ..Dns::default() };
         let status = NetworkStatus { name, ips, mtu, default, dns, ..NetworkStatus::default() };
         let statuses = [status.clone(), NetworkStatus::default(), status];
         prop_assert_eq!(parse(&print(&statuses)).unwrap(), statuses);
