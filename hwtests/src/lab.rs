@@ -3,6 +3,7 @@
 pub mod build;
 pub mod demo;
 pub mod guest;
+pub mod image;
 pub mod qemu;
 pub mod suite;
 

@@ -61,7 +61,7 @@ impl Cluster {
         std::fs::create_dir_all(work).with_context(|| format!("create {}", work.display()))?;
         match assets {
             Some(assets) => Self::start_real(work, logs, assets).await,
-            None => Self::start_stand_ins(work).await,
+            None => Self::start_stand_ins(work, logs).await,
         }
     }
 
@@ -78,7 +78,7 @@ impl Cluster {
         })
     }
 
-    async fn start_stand_ins(work: &Path) -> Result<Self> {
+    async fn start_stand_ins(work: &Path, logs: &Path) -> Result<Self> {
         let api = standin::api::ApiServer::start(([127, 0, 0, 1], 0).into())
             .await
             .context("start the stand-in API server")?;
@@ -89,6 +89,7 @@ impl Cluster {
         let controllers = standin::controllers::Controllers::start(api.store().clone(), &service);
         let mut config = standin::kubelet::KubeletConfig::new(NODE, api.clone());
         config.service = Some(service);
+        config.logs = logs.join("pods");
         let kubelet = standin::kubelet::Kubelet::start(config)
             .await
             .context("start the stand-in kubelet")?;

@@ -129,11 +129,36 @@ impl Generation {
             .await?;
         for entry in fs::read_dir(IMAGES).context("list the lab's images")? {
             let path = entry.context("list the lab's images")?.path();
-            let file = path.to_string_lossy();
-            self.ctr(&["-n", "k8s.io", "images", "import", "--no-unpack", &file])
-                .with_context(|| format!("import {}", path.display()))?;
+            self.import(&path)?;
         }
         Ok(service)
+    }
+
+    /// Imports the images of an archive for the kubelet's pods.
+    ///
+    /// # Errors
+    /// When containerd refuses it.
+    pub fn import(self, archive: &Path) -> Result<()> {
+        let file = archive.to_string_lossy();
+        self.ctr(&["-n", "k8s.io", "images", "import", "--no-unpack", &file])
+            .with_context(|| format!("import {}", archive.display()))?;
+        Ok(())
+    }
+
+    /// Names and digests of the images that the kubelet's pods can have.
+    ///
+    /// # Errors
+    /// When containerd does not answer.
+    pub fn images(self) -> Result<Vec<(String, String)>> {
+        let list = self.ctr(&["-n", "k8s.io", "images", "list"])?;
+        Ok(list
+            .lines()
+            .skip(1)
+            .filter_map(|line| {
+                let mut words = line.split_whitespace();
+                Some((words.next()?.to_owned(), words.nth(1)?.to_owned()))
+            })
+            .collect())
     }
 
     /// Version line for the report.

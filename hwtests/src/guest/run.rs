@@ -36,16 +36,18 @@ pub enum Story {
     MultusNetworks,
     /// multus installed, killed, upgraded and removed while pods live.
     Multus,
+    /// The image and the manifests: installed, used, upgraded, removed. Alone in its boot.
+    Deploy,
 }
 
 impl Story {
-    /// Whether the story needs a runtime, a cluster and our daemons; the others set up VFs and no more.
+    /// Whether the story needs a runtime, a cluster and our daemons started by hand; the others set up what they need.
     fn needs_node(self) -> bool {
         match self {
             Self::Demo | Self::BadInput | Self::Sriovdp | Self::MultusNetworks | Self::Multus => {
                 true
             }
-            Self::SriovCrash | Self::Sriov | Self::BenchSriov => false,
+            Self::SriovCrash | Self::Sriov | Self::BenchSriov | Self::Deploy => false,
         }
     }
 }
@@ -114,6 +116,9 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
     if arguments.boot == 1 {
         report.head("kernel", shell("uname", ["-r"])?.trim())?;
     }
+    if arguments.story == [Story::Deploy] {
+        return scenario::deploy::play(&options, report).await;
+    }
     let (with_node, bare): (Vec<Story>, Vec<Story>) =
         arguments.story.iter().partition(|story| story.needs_node());
     if !bare.is_empty() {
@@ -152,6 +157,7 @@ async fn on_machine(options: &Options, stories: &[Story], report: &mut Reporter)
             | Story::Sriovdp
             | Story::MultusNetworks
             | Story::Multus => {}
+            Story::Deploy => anyhow::bail!("the story deploy needs a boot of its own"),
         }
     }
     Ok(())
@@ -194,7 +200,7 @@ async fn on_node(
                 scenario::multus_networks::play(&mut node, options, report).await?;
             }
             Story::Multus => scenario::multus::play(&mut node, options, report).await?,
-            Story::SriovCrash | Story::Sriov | Story::BenchSriov => {}
+            Story::SriovCrash | Story::Sriov | Story::BenchSriov | Story::Deploy => {}
             Story::BadInput => scenario::bad_input::play(&mut node, options, report).await?,
         }
     }

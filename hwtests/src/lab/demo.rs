@@ -12,7 +12,7 @@ use std::{
 use anyhow::{Context, Result, bail};
 use clap::{Args, ValueEnum};
 
-use super::{Guest, GuestCommand, Lab, build::CACHE, qemu::set_link};
+use super::{Guest, GuestCommand, Lab, build::CACHE, image, qemu::set_link};
 use crate::{
     guest::{containerd::Generation, run::Story},
     report::{Line, Outcome, Printer},
@@ -94,10 +94,15 @@ pub fn play(arguments: &Arguments) -> Result<Printer> {
         workspace.dir.display()
     );
     let mut printer = Printer::default();
+    let mut files = programs()?;
+    if arguments.story.contains(&Story::Deploy) {
+        let images = image::build(&workspace.dir, &files)?;
+        files.extend(images);
+    }
     for boot in 1_u32.. {
         let command = GuestCommand {
             argv: guest_words(arguments, boot),
-            programs: programs()?,
+            programs: files.clone(),
             assets: arguments.assets.clone(),
             limit: limit(arguments),
         };

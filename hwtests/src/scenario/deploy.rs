@@ -1,3 +1,91 @@
-//! Ferrovia from its image and its manifests, as an admin installs it: nothing is started by hand.
+//! Ferrovia from its image and its manifests, as an admin installs it: nothing is started by hand. Installed, upgraded
+//! while pods come and go, used as the demo uses it, and removed while pods live.
 
+pub mod confined;
+pub mod image;
 pub mod install;
+mod load;
+mod steps;
+mod way_out;
+
+use anyhow::Result;
+
+use self::{install::Installation, steps::Installed};
+use crate::{
+    guest::node::{Base, Options},
+    report::Reporter,
+    scenario::demo,
+};
+
+/// Names of the steps, in order; the demo's own come between [`step::UPGRADE`] and [`step::POOLS`].
+pub mod step {
+    /// Hardware, runtime, cluster, nothing of ours.
+    pub const BASE: &str = "node without us";
+    /// `ctr images import`.
+    pub const IMAGE: &str = "image imported";
+    /// The manifests applied with an image of an older tag.
+    pub const INSTALL: &str = "manifests applied";
+    /// What the containers may do.
+    pub const CONFINED: &str = "containers confined";
+    /// The manifests applied again, while pods come and go.
+    pub const UPGRADE: &str = "upgrade, pods come and go";
+    /// Another ConfigMap is followed, nothing restarts.
+    pub const POOLS: &str = "pools changed";
+    /// All objects deleted at once.
+    pub const UNINSTALL: &str = "everything deleted at once";
+    /// The last pod with a network takes multus with it.
+    pub const CLEAN: &str = "node clean";
+}
+
+/// Brings the node up and plays the story until its end or its first step that does not hold.
+///
+/// # Errors
+/// When the report cannot be written.
+pub async fn play(options: &Options, report: &mut Reporter) -> Result<()> {
+    let _ = played(options, report).await?;
+    Ok(())
+}
+
+/// `None` as soon as a step does not hold: what follows builds on it.
+async fn played(options: &Options, report: &mut Reporter) -> Result<Option<()>> {
+    macro_rules! held {
+        ($name:expr, $work:expr) => {
+            if report.step($name, $work).await?.is_none() {
+                return Ok(None);
+            }
+        };
+    }
+    report.head("containerd", &options.runtime.version()?)?;
+    let mut base = None;
+    held!(step::BASE, async {
+        let up = Base::start(options).await?;
+        let parts = up.cluster.parts.clone();
+        base = Some(up);
+        let rows = parts.iter().map(|(what, is)| format!("{what}: {is}"));
+        Ok(rows.collect::<Vec<_>>().join("\n"))
+    });
+    let Some(base) = base else {
+        return Ok(None);
+    };
+    held!(step::IMAGE, async { steps::images(options) });
+    let mut installed = Installed {
+        base: &base,
+        options,
+        manifests: Installation::new(&image::older()?, &base.pools())?,
+    };
+    held!(step::INSTALL, installed.install());
+    held!(step::CONFINED, async { confined::check() });
+    held!(step::UPGRADE, installed.upgrade());
+    let before = report.failed();
+    demo::play(&base, report).await?;
+    if report.failed() > before {
+        return Ok(None);
+    }
+    held!(step::POOLS, installed.pools());
+    for (name, is) in confined::memory()? {
+        report.head(&name, &is)?;
+    }
+    held!(step::UNINSTALL, installed.uninstall());
+    held!(step::CLEAN, installed.clean());
+    Ok(Some(()))
+}

@@ -40,6 +40,20 @@ pub struct Installation {
 }
 
 impl Installation {
+    /// The image that the committed manifests name.
+    ///
+    /// # Errors
+    /// When they name none.
+    pub fn committed_image() -> Result<String> {
+        let objects = folder("base")?;
+        let set = objects.iter().find(|one| is_set(one));
+        let image =
+            set.and_then(|set| set["spec"]["template"]["spec"]["containers"][0]["image"].as_str());
+        image
+            .map(str::to_owned)
+            .context("the manifests name no image")
+    }
+
     /// The manifests with an image (`name:tag`) and the pools of this node (the content of `config.json`).
     ///
     /// # Errors

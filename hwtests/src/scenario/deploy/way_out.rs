@@ -1,0 +1,152 @@
+//! The way out: every object deleted at once while pods live, and what is left when the last of them is gone.
+
+use std::{
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, ensure};
+
+use super::steps::{DELETION, Installed};
+use crate::{
+    guest::{
+        cluster::{NODE, POD_START},
+        pod::PodSpec,
+    },
+    scenario::{
+        demo::{
+            all_is_back,
+            networks::{KERNEL, kernel_vf},
+            start,
+        },
+        installation, look,
+    },
+};
+
+/// The daemons end within their grace period.
+const GONE: Duration = Duration::from_mins(1);
+
+/// Where files of ours can be that are not multus'.
+const PLACES: [&str; 6] = [
+    "/opt/cni/bin",
+    "/etc/cni",
+    "/var/lib/cni/sriov",
+    "/var/lib/kubelet/device-plugins",
+    "/var/lib/kubelet/plugins_registry",
+    "/var/run/k8s.cni.cncf.io/devinfo",
+];
+
+impl Installed<'_> {
+    /// Three pods live on; a plain one is made, one that asks for a network is refused with the reason.
+    pub(super) async fn uninstall(&self) -> Result<String> {
+        let client = &self.base.cluster.client;
+        let vf = PodSpec::new("last-vf")
+            .networks("through")
+            .devices(KERNEL, 1);
+        for pod in [
+            vf,
+            PodSpec::new("last-mv").networks("mv"),
+            PodSpec::new("last-plain"),
+        ] {
+            start(self.base, &pod).await?;
+        }
+        self.manifests.delete(client).await?;
+        self.manifests.wait_gone(client, GONE).await?;
+        kernel_vf(self.base, "last-vf", "net1", 300).await?;
+        ensure!(
+            look::links(self.base, "last-mv")
+                .await?
+                .contains_key("net1"),
+            "a pod has lost its network"
+        );
+        start(self.base, &PodSpec::new("plain-after")).await?;
+        let wanting = PodSpec::new("too-late").networks("mv").manifest(NODE);
+        client.create(&wanting).await?;
+        let event = self.refusal("too-late", "being removed").await?;
+        client.delete_pod("too-late", DELETION).await?;
+        client.delete_pod("last-mv", DELETION).await?;
+        ensure!(
+            Path::new("/opt/cni/bin/multus").exists(),
+            "multus left before the last pod with a network"
+        );
+        Ok(format!(
+            "three pods live on, a plain one runs; too-late: {event}"
+        ))
+    }
+
+    async fn refusal(&self, pod: &str, says: &str) -> Result<String> {
+        let client = &self.base.cluster.client;
+        let deadline = Instant::now() + POD_START;
+        loop {
+            let events = client.events(pod).await?;
+            let told = events
+                .iter()
+                .find(|event| event.starts_with("FailedCreatePodSandBox") && event.contains(says));
+            if let Some(event) = told {
+                let start = event.find("multus:").unwrap_or(0);
+                return Ok(event[start..].chars().take(150).collect());
+            }
+            let phase = client.pod(pod).await?.unwrap_or_default()["status"]["phase"].clone();
+            ensure!(
+                phase != "Running" && Instant::now() < deadline,
+                "{pod} is {phase}, no event says {says:?}:\n{}",
+                events.join("\n")
+            );
+            tokio::time::sleep(Duration::from_millis(100)).await;
+        }
+    }
+
+    /// Nothing of ours is on the node, and pods have the network from before.
+    pub(super) async fn clean(&self) -> Result<String> {
+        let client = &self.base.cluster.client;
+        client.delete_pod("last-vf", DELETION).await?;
+        let left = of_ours()?;
+        ensure!(left.is_empty(), "still on the node:\n{}", left.join("\n"));
+        start(self.base, &PodSpec::new("plain-clean")).await?;
+        let links = look::links(self.base, "plain-clean").await?;
+        ensure!(
+            links.get("eth0").is_some_and(|link| !link.ips.is_empty()),
+            "a plain pod has no address: {links:?}"
+        );
+        for pod in ["last-plain", "plain-after", "plain-clean"] {
+            client.delete_pod(pod, DELETION).await?;
+        }
+        // A daemon that lived on would have put its files back by now.
+        let left = of_ours()?;
+        ensure!(left.is_empty(), "on the node again:\n{}", left.join("\n"));
+        all_is_back(self.base)
+    }
+}
+
+/// Files of ours that are on the node.
+fn of_ours() -> Result<Vec<String>> {
+    let mut found: Vec<String> = installation::files()?
+        .iter()
+        .map(|path| path.display().to_string())
+        .collect();
+    for folder in PLACES {
+        below(Path::new(folder), &mut found)?;
+    }
+    Ok(found)
+}
+
+/// Files whose names say that they are ours; all that is in folders of ours.
+fn below(folder: &Path, found: &mut Vec<String>) -> Result<()> {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
+        Err(error) => return Err(error).with_context(|| format!("list {}", folder.display())),
+    };
+    for entry in entries {
+        let entry = entry.with_context(|| format!("list {}", folder.display()))?;
+        let (path, kind) = (entry.path(), entry.file_type().context("look at a file")?);
+        let name = path.to_string_lossy().into_owned();
+        if kind.is_dir() {
+            below(&path, found)?;
+        } else if name.contains("sriov") || name.contains("ferrovia") || name.contains("devinfo") {
+            found.push(name);
+        }
+    }
+    Ok(())
+}
