@@ -3,6 +3,12 @@ SHELL := /bin/bash
 .SHELLFLAGS := -euo pipefail -c
 .DEFAULT_GOAL := help
 HOST := $(shell rustc -vV | sed -n 's/^host: //p')
+# What `make image` is for; another one needs its standard library (rustup target add) and, on Debian, its gcc and libc.
+TARGET ?= $(HOST)
+CROSS := $(if $(filter-out $(HOST),$(TARGET)),--target $(TARGET))
+ifneq ($(CROSS),)
+export CARGO_TARGET_AARCH64_UNKNOWN_LINUX_GNU_LINKER ?= aarch64-linux-gnu-gcc
+endif
 HWTESTS := target/$(HOST)/release/hwtests
 # Where the reference plugins are missing, nextest counts the tests that call them as skipped. Asked after prepare.
 PLUGINS = $(firstword $(wildcard $(addsuffix /macvlan,$(CNI_PLUGINS) /usr/lib/cni /opt/cni/bin /usr/libexec/cni)))
@@ -14,16 +20,16 @@ help: ## this list
 prepare: ## installs what this machine lacks (says what)
 	@bash hwtests/lab/prepare-host.sh
 
-programs: prepare ## what is shipped: the CNI plugins small, the daemons fast
-	cargo build --locked --profile small -p sriov -p multus-plugin
-	cargo build --locked --release -p sriovdp -p multus
+programs: prepare ## what is shipped: the CNI plugins and the daemons, all small
+	cargo build --locked $(CROSS) --profile small -p sriov -p multus-plugin
+	cargo build --locked $(CROSS) --release -p sriovdp -p multus
 
 build: programs ## that, and what the lab needs
 	cargo build --locked --profile crash -p sriov --features crash-points
 	cargo build --locked --release -p sriovdp -p multus -p hwtests
 
 image: programs ## the container image in target/image, without a container engine; the last line is its digest
-	@bash deploy/image/build.sh target/image $(addprefix target/$(HOST)/,small/multus small/sriov release/multus-daemon release/sriovdp)
+	@bash deploy/image/build.sh target/image $(addprefix target/$(TARGET)/,small/multus small/sriov release/multus-daemon release/sriovdp)
 
 demo: build ## the main job in the emulated lab, a row per step
 	$(HWTESTS) demo
