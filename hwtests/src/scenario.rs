@@ -12,6 +12,7 @@ pub mod leftovers;
 pub mod look;
 pub mod multus;
 pub mod multus_networks;
+pub mod replacement;
 pub mod sriov;
 pub mod sriov_crash;
 pub mod sriovdp;

@@ -8,6 +8,7 @@ pub mod real;
 pub mod rights;
 
 use std::{
+    net::SocketAddr,
     path::{Path, PathBuf},
     time::Duration,
 };
@@ -32,6 +33,8 @@ const STATIC_UID: &str = "5f0c3a91b7de44c2a8e96d10273fb58c";
 pub struct Cluster {
     /// Speaks to the API as an administrator.
     pub client: Client,
+    /// Kubeconfig of an administrator.
+    pub admin_kubeconfig: PathBuf,
     /// Kubeconfig that multus-daemon uses.
     pub multus_kubeconfig: PathBuf,
     /// What ran, for the report: name and version.
@@ -49,29 +52,50 @@ enum Inner {
     Real(real::Real),
 }
 
+/// Where the API is and who asks, as a pod is told.
+#[derive(Debug)]
+pub struct Account {
+    /// Of the API server.
+    pub address: SocketAddr,
+    /// The certificate to trust, as PEM.
+    pub authority: String,
+    /// Of the account.
+    pub token: String,
+}
+
 /// Faults that the honesty test plants into the stand-ins.
 pub type Fault = standin::api::ApiFault;
 
 impl Cluster {
-    /// Starts the cluster. `assets` is the folder that `KUBEBUILDER_ASSETS` named.
+    /// Starts the cluster. `assets` is the folder that `KUBEBUILDER_ASSETS` named; `managed` says whether it carries
+    /// DaemonSets out and gives accounts to pods, which stand-ins always do.
     ///
     /// # Errors
     /// When a part does not come up, with the end of its log.
-    pub async fn start(work: &Path, logs: &Path, assets: Option<&Path>) -> Result<Self> {
+    pub async fn start(
+        work: &Path,
+        logs: &Path,
+        assets: Option<&Path>,
+        managed: bool,
+    ) -> Result<Self> {
         std::fs::create_dir_all(work).with_context(|| format!("create {}", work.display()))?;
         match assets {
-            Some(assets) => Self::start_real(work, logs, assets).await,
+            Some(assets) => Self::start_real(work, logs, assets, managed).await,
             None => Self::start_stand_ins(work, logs).await,
         }
     }
 
-    async fn start_real(work: &Path, logs: &Path, assets: &Path) -> Result<Self> {
-        let real = real::Real::start(work, logs, assets).await?;
+    async fn start_real(work: &Path, logs: &Path, assets: &Path, managed: bool) -> Result<Self> {
+        let real = real::Real::start(work, logs, assets, managed).await?;
         let client = Client::from_kubeconfig(&real.admin_kubeconfig()).await?;
-        rights::install(&client).await?;
+        if !managed {
+            // Otherwise they come with an installation.
+            rights::install(&client).await?;
+        }
         real.wait_node_ready(&client).await?;
         Ok(Self {
             client,
+            admin_kubeconfig: real.admin_kubeconfig(),
             multus_kubeconfig: real.multus_kubeconfig(),
             parts: real.versions()?,
             inner: Inner::Real(real),
@@ -98,6 +122,7 @@ impl Cluster {
             .with_context(|| format!("write {}", kubeconfig.display()))?;
         Ok(Self {
             client: Client::from_kubeconfig(&kubeconfig).await?,
+            admin_kubeconfig: kubeconfig.clone(),
             multus_kubeconfig: kubeconfig,
             parts: vec![
                 ("kubelet".to_owned(), "stand-in of hwtests".to_owned()),
@@ -177,6 +202,19 @@ impl Cluster {
     /// Whether the kubelet and the API server are real.
     pub fn is_real(&self) -> bool {
         matches!(self.inner, Inner::Real(_))
+    }
+
+    /// An administrator as a pod's service account sees the API: for programs that take no kubeconfig.
+    ///
+    /// # Errors
+    /// With stand-ins, which give tokens to pods only.
+    pub fn admin_account(&self) -> Result<Account> {
+        match &self.inner {
+            Inner::Real(real) => real.admin_account(),
+            Inner::StandIns { .. } => {
+                anyhow::bail!("the stand-in API server gives tokens to pods only")
+            }
+        }
     }
 
     /// Socket of the kubelet's PodResources service.

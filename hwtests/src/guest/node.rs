@@ -39,6 +39,8 @@ pub struct Options {
     pub logs: PathBuf,
     /// Real Kubernetes binaries, if there are any.
     pub assets: Option<PathBuf>,
+    /// Whether the cluster is one in which DaemonSets run.
+    pub managed: bool,
     /// The container runtime.
     pub runtime: Generation,
     /// Programs that are replaced by another file, by name: the honesty test plants faults so.
@@ -102,6 +104,7 @@ impl Base {
             Path::new("/run/lab"),
             &options.logs,
             options.assets.as_deref(),
+            options.managed,
         )
         .await?;
         Ok(Self {

@@ -25,9 +25,17 @@ impl Relay {
     /// # Errors
     /// When there is no port.
     pub async fn start(to: &str) -> Result<Self> {
-        let listener = TcpListener::bind(("127.0.0.1", 0))
+        Self::at(([127, 0, 0, 1], 0).into(), to).await
+    }
+
+    /// The same on an address of this machine.
+    ///
+    /// # Errors
+    /// When it is in use or not this machine's.
+    pub async fn at(listen: SocketAddr, to: &str) -> Result<Self> {
+        let listener = TcpListener::bind(listen)
             .await
-            .context("listen for the relay")?;
+            .with_context(|| format!("listen on {listen} for the relay"))?;
         let address = listener.local_addr().context("the relay's address")?;
         let whole = watch::Sender::new(true);
         let task = tokio::spawn(accept(listener, to.to_owned(), whole.subscribe()));

@@ -38,6 +38,8 @@ pub enum Story {
     Multus,
     /// The image and the manifests: installed, used, upgraded, removed. Alone in its boot.
     Deploy,
+    /// Ours in place of the Go programs while pods live, and back. Alone in its boot.
+    Replacement,
 }
 
 impl Story {
@@ -47,7 +49,11 @@ impl Story {
             Self::Demo | Self::BadInput | Self::Sriovdp | Self::MultusNetworks | Self::Multus => {
                 true
             }
-            Self::SriovCrash | Self::Sriov | Self::BenchSriov | Self::Deploy => false,
+            Self::SriovCrash
+            | Self::Sriov
+            | Self::BenchSriov
+            | Self::Deploy
+            | Self::Replacement => false,
         }
     }
 }
@@ -105,6 +111,7 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
         programs: arguments.programs.clone(),
         logs: PathBuf::from("/exchange/logs"),
         assets: arguments.assets.clone(),
+        managed: arguments.story == [Story::Deploy],
         runtime: arguments.runtime,
         replaced: BTreeMap::new(),
         long: arguments.long,
@@ -118,6 +125,9 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
     }
     if arguments.story == [Story::Deploy] {
         return scenario::deploy::play(&options, report).await;
+    }
+    if arguments.story == [Story::Replacement] {
+        return scenario::replacement::play(&options, report).await;
     }
     let (with_node, bare): (Vec<Story>, Vec<Story>) =
         arguments.story.iter().partition(|story| story.needs_node());
@@ -157,7 +167,9 @@ async fn on_machine(options: &Options, stories: &[Story], report: &mut Reporter)
             | Story::Sriovdp
             | Story::MultusNetworks
             | Story::Multus => {}
-            Story::Deploy => anyhow::bail!("the story deploy needs a boot of its own"),
+            Story::Deploy | Story::Replacement => {
+                anyhow::bail!("{story:?} needs a boot of its own")
+            }
         }
     }
     Ok(())
@@ -200,7 +212,11 @@ async fn on_node(
                 scenario::multus_networks::play(&mut node, options, report).await?;
             }
             Story::Multus => scenario::multus::play(&mut node, options, report).await?,
-            Story::SriovCrash | Story::Sriov | Story::BenchSriov | Story::Deploy => {}
+            Story::SriovCrash
+            | Story::Sriov
+            | Story::BenchSriov
+            | Story::Deploy
+            | Story::Replacement => {}
             Story::BadInput => scenario::bad_input::play(&mut node, options, report).await?,
         }
     }

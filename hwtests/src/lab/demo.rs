@@ -16,7 +16,7 @@ use super::{Guest, GuestCommand, Lab, build::CACHE, image, qemu::set_link};
 use crate::{
     guest::{containerd::Generation, run::Story},
     report::{Line, Outcome, Printer},
-    scenario::honesty::Planted,
+    scenario::{honesty::Planted, replacement::PEERS, sriov::rig::PEER},
 };
 
 /// Programs that go into the guest: folder of the build's profile, file there, name in the guest.
@@ -28,9 +28,6 @@ const PROGRAMS: [(&str, &str, &str); 6] = [
     ("small", "sriov", "sriov"),
     ("crash", "sriov", "sriov-crash"),
 ];
-
-/// Programs of others: file in the folder that `PEER_BIN` names, name in the guest.
-const PEERS: [(&str, &str); 1] = [("sriov", crate::scenario::sriov::rig::PEER)];
 
 /// Arguments of `hwtests demo`.
 #[derive(Debug, Clone, Args)]
@@ -99,6 +96,7 @@ pub fn play(arguments: &Arguments) -> Result<Printer> {
         let images = image::build(&workspace.dir, &files)?;
         files.extend(images);
     }
+    files.extend(peers(&arguments.story));
     for boot in 1_u32.. {
         let command = GuestCommand {
             argv: guest_words(arguments, boot),
@@ -187,13 +185,15 @@ fn programs() -> Result<Vec<(PathBuf, &'static str)>> {
         }
         Ok((path, *name))
     });
-    ours.chain(peers().map(Ok)).collect()
+    ours.collect()
 }
 
-/// Programs of others that ours are compared with, where `PEER_BIN` names a folder of them.
-fn peers() -> impl Iterator<Item = (PathBuf, &'static str)> {
+/// Programs of others, where `PEER_BIN` names a folder of them. Only one story wants the big ones.
+fn peers(stories: &[Story]) -> impl Iterator<Item = (PathBuf, &'static str)> {
     let folder = env::var_os("PEER_BIN").map(PathBuf::from);
-    PEERS.iter().filter_map(move |(file, name)| {
+    let all = stories.contains(&Story::Replacement);
+    let wanted = PEERS.iter().filter(move |(_, name)| all || *name == PEER);
+    wanted.filter_map(move |(file, name)| {
         let path = folder.as_ref()?.join(file);
         path.exists().then_some((path, *name))
     })

@@ -1,5 +1,7 @@
 //! Real etcd, kube-apiserver and kubelet from the folder that `KUBEBUILDER_ASSETS` names.
 
+mod controllers;
+
 use std::{
     fs,
     os::unix::fs::PermissionsExt,
@@ -10,7 +12,8 @@ use std::{
 use anyhow::{Context, Result, bail};
 use serde_json::{Value, json};
 
-use super::{Client, KUBELET_ROOT, NODE};
+use self::controllers::Controllers;
+use super::{Account, Client, KUBELET_ROOT, NODE};
 use crate::guest::{
     containerd,
     service::Service,
@@ -31,6 +34,17 @@ const STATIC_POD: &str = "static/pod.json";
 /// Boot of the API server under software emulation.
 const START: Duration = Duration::from_mins(4);
 
+/// How much of a control plane there is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Extent {
+    /// Pods are bound by who creates them.
+    Nodes,
+    /// The same, and each request leaves a line.
+    Audited,
+    /// Controllers and a scheduler, pods with service accounts.
+    Managed,
+}
+
 /// The processes of a real control plane and a real kubelet.
 #[derive(Debug)]
 pub struct Real {
@@ -38,16 +52,27 @@ pub struct Real {
     assets: PathBuf,
     logs: PathBuf,
     services: Vec<Service>,
+    controllers: Option<Box<Controllers>>,
     kubelet: Option<Service>,
 }
 
 impl Real {
-    /// Starts etcd, kube-apiserver and kubelet.
+    /// Starts etcd, kube-apiserver and kubelet; with `managed` a controller manager and a scheduler, too, and pods have
+    /// service accounts.
     ///
     /// # Errors
     /// When a binary is missing or a process does not get ready, with the end of its log.
-    pub async fn start(work: &Path, logs: &Path, assets: &Path) -> Result<Self> {
-        let mut real = Self::control_plane(work, logs, assets, false).await?;
+    pub async fn start(work: &Path, logs: &Path, assets: &Path, managed: bool) -> Result<Self> {
+        let extent = if managed {
+            Extent::Managed
+        } else {
+            Extent::Nodes
+        };
+        let mut real = Self::serve(work, logs, assets, extent).await?;
+        if managed {
+            let controllers = Controllers::start(&real.work, &real.assets, &real.logs).await?;
+            real.controllers = Some(Box::new(controllers));
+        }
         real.start_kubelet().await?;
         Ok(real)
     }
@@ -62,6 +87,15 @@ impl Real {
         assets: &Path,
         audit: bool,
     ) -> Result<Self> {
+        let extent = if audit {
+            Extent::Audited
+        } else {
+            Extent::Nodes
+        };
+        Self::serve(work, logs, assets, extent).await
+    }
+
+    async fn serve(work: &Path, logs: &Path, assets: &Path, extent: Extent) -> Result<Self> {
         for name in ["etcd", "kube-apiserver", "kubelet"] {
             if !assets.join(name).exists() {
                 bail!(
@@ -75,6 +109,7 @@ impl Real {
             assets: assets.to_owned(),
             logs: logs.to_owned(),
             services: Vec::new(),
+            controllers: None,
             kubelet: None,
         };
         ip("link add node0 type bridge")?;
@@ -82,7 +117,7 @@ impl Real {
         ip("link set node0 up")?;
         real.write_files()?;
         real.start_etcd(logs)?;
-        real.start_api(logs, audit).await?;
+        real.start_api(logs, extent).await?;
         Ok(real)
     }
 
@@ -92,6 +127,18 @@ impl Real {
     /// The API server's certificate, which it made itself.
     pub fn certificate(&self) -> PathBuf {
         self.work.join("certs/apiserver.crt")
+    }
+
+    /// The administrator, as a pod's service account has it.
+    ///
+    /// # Errors
+    /// When the certificate cannot be read.
+    pub fn admin_account(&self) -> Result<Account> {
+        Ok(Account {
+            address: ([127, 0, 0, 1], 6443).into(),
+            authority: fs::read_to_string(self.certificate()).context("read the certificate")?,
+            token: Self::ADMIN_TOKEN.to_owned(),
+        })
     }
 
     /// Requests that were answered so far, watches that go on not among them.
@@ -164,7 +211,7 @@ impl Real {
         Ok(())
     }
 
-    async fn start_api(&mut self, logs: &Path, audit: bool) -> Result<()> {
+    async fn start_api(&mut self, logs: &Path, extent: Extent) -> Result<()> {
         let mut words = vec![
             "--etcd-servers=http://127.0.0.1:2379".to_owned(),
             "--bind-address=127.0.0.1".to_owned(),
@@ -174,7 +221,6 @@ impl Real {
             format!("--token-auth-file={}", self.file("tokens.csv")),
             "--authorization-mode=Node,RBAC".to_owned(),
             "--anonymous-auth=false".to_owned(),
-            "--disable-admission-plugins=ServiceAccount".to_owned(),
             "--enable-admission-plugins=NodeRestriction".to_owned(),
             "--allow-privileged=true".to_owned(),
             "--service-cluster-ip-range=10.96.0.0/16".to_owned(),
@@ -183,7 +229,11 @@ impl Real {
             format!("--service-account-key-file={}", self.file("sa.pub")),
             format!("--service-account-signing-key-file={}", self.file("sa.key")),
         ];
-        if audit {
+        if extent != Extent::Managed {
+            // Nobody makes accounts.
+            words.push("--disable-admission-plugins=ServiceAccount".to_owned());
+        }
+        if extent == Extent::Audited {
             // Leases and health are no business of pods.
             let policy = json!({
                 "apiVersion": "audit.k8s.io/v1", "kind": "Policy", "omitStages": ["RequestReceived", "ResponseStarted"],
@@ -306,8 +356,13 @@ impl Real {
     /// # Errors
     /// When a binary does not run.
     pub fn versions(&self) -> Result<Vec<(String, String)>> {
+        let controllers: &[&str] = match self.controllers {
+            Some(_) => &controllers::PROGRAMS,
+            None => &[],
+        };
         ["kubelet", "kube-apiserver"]
             .iter()
+            .chain(controllers)
             .map(|name| {
                 let path = self.assets.join(name);
                 let version = run(&path.to_string_lossy(), ["--version"])?;

@@ -1,0 +1,199 @@
+//! The steps, each with what it observed.
+
+use std::{
+    cell::Cell,
+    fs,
+    path::Path,
+    time::{Duration, Instant},
+};
+
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
+
+use super::{
+    go::{CREDENTIALS, Go, THICK_CONF},
+    load,
+    ours::Ours,
+    pods,
+};
+use crate::{
+    guest::node::{Base, Options},
+    scenario::{
+        demo::{all_is_back, networks::KERNEL},
+        installation, look,
+    },
+};
+
+/// The kubelet follows another device plugin within this time.
+const OFFERS: Duration = Duration::from_mins(2);
+
+/// The node and whose programs are on it.
+pub(super) struct Stage<'a> {
+    base: &'a Base,
+    options: &'a Options,
+    go: Go,
+    ours: Option<Ours>,
+}
+
+impl<'a> Stage<'a> {
+    pub(super) fn new(base: &'a Base, options: &'a Options) -> Self {
+        Self {
+            base,
+            options,
+            go: Go::new(options),
+            ours: None,
+        }
+    }
+
+    pub(super) async fn go_thin(&mut self) -> Result<String> {
+        fs::create_dir_all("/etc/pcidp").context("create /etc/pcidp")?;
+        fs::write("/etc/pcidp/config.json", self.base.pools().to_string())
+            .context("write the pools")?;
+        self.go.start_sriov()?;
+        self.go.install_thin(&self.base.cluster)?;
+        offered().await?;
+        pods::networks(self.base).await?;
+        pods::start(self.base, "thin").await
+    }
+
+    /// While pods come and go. The device plugins change places first, and those who ran go on.
+    pub(super) async fn ours_go_in(&mut self, whose: &str) -> Result<String> {
+        let base = self.base;
+        let done = Cell::new(false);
+        let (go, options) = (&mut self.go, self.options);
+        let swap = async {
+            let swapped = async {
+                go.stop_sriovdp().await?;
+                let ours = Ours::go_in(base, options).await?;
+                go.stop_thick().await?;
+                first_is_ours().await?;
+                offered().await?;
+                Ok::<_, anyhow::Error>(ours)
+            }
+            .await;
+            done.set(true);
+            swapped
+        };
+        let (ours, load) = tokio::join!(swap, load::come_and_go(base, whose, &done));
+        self.ours = Some(ours?);
+        let load = load?;
+        let name = format!("for-{whose}");
+        let new = pods::start(base, &name).await?;
+        pods::attached(base, whose).await?;
+        Ok(format!("{load}\n{new}"))
+    }
+
+    /// The pods that the Go programs attached go with full restore; those of ours do not feel it.
+    pub(super) async fn old_pods_go(&mut self, whose: &str) -> Result<String> {
+        let name = format!("for-{whose}");
+        pods::delete(self.base, whose).await?;
+        pods::attached(self.base, &name).await?;
+        for kind in ["plain", "mv"] {
+            pods::delete_one(self.base, &format!("{name}-{kind}")).await?;
+        }
+        pods::delete_one(self.base, &format!("{name}-vf")).await?;
+        all_is_back(self.base)
+    }
+
+    /// As documentation has it: ours are deleted, the last pod takes them along, then the others are installed.
+    pub(super) async fn back(&mut self) -> Result<String> {
+        pods::start(self.base, "last").await?;
+        let told = self.leave_with("last").await?;
+        fs::remove_dir_all(CREDENTIALS).context("remove what Go thin left")?;
+        self.go.start_sriov()?;
+        self.go.start_thick(&self.base.cluster).await?;
+        first_is_go().await?;
+        offered().await?;
+        let row = pods::start(self.base, "thick").await?;
+        Ok(format!("{told}\n{row}"))
+    }
+
+    /// The kubelet starts an old Go pod once more: its daemon empties the folder of sockets and puts its configuration
+    /// first; then it ends, and takes a configuration away.
+    pub(super) async fn go_cleans_up(&mut self) -> Result<String> {
+        let base = self.base;
+        let done = Cell::new(false);
+        let go = &mut self.go;
+        let restart = async {
+            let ended = async {
+                go.start_thick(&base.cluster).await?;
+                first_is_ours().await?;
+                go.stop_thick().await?;
+                first_is_ours().await
+            }
+            .await;
+            done.set(true);
+            ended
+        };
+        let (ended, load) = tokio::join!(restart, load::come_and_go(base, "again", &done));
+        ended?;
+        load
+    }
+
+    pub(super) async fn leave(&mut self) -> Result<String> {
+        pods::start(self.base, "end").await?;
+        let told = self.leave_with("end").await?;
+        let back = all_is_back(self.base)?;
+        Ok(format!("{told}\n{back}"))
+    }
+
+    /// Everything of ours is deleted while these pods live; the last of them takes multus along.
+    async fn leave_with(&mut self, whose: &str) -> Result<String> {
+        let ours = self.ours.take().context("nothing of ours is installed")?;
+        let told = ours.delete().await?;
+        pods::attached(self.base, whose).await?;
+        pods::delete(self.base, whose).await?;
+        let mut left = installation::files()?;
+        left.retain(|path| !path.starts_with(CREDENTIALS));
+        ensure!(left.is_empty(), "left of ours: {left:?}");
+        let sriov = Path::new("/opt/cni/bin/sriov");
+        ensure!(!sriov.exists(), "{} is left", sriov.display());
+        Ok(told)
+    }
+}
+
+/// Waits until the runtime's first configuration is ours and no file of the Go programs is there.
+async fn first_is_ours() -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let text = fs::read_to_string(installation::FILES[0]).unwrap_or_default();
+        let list: Value = serde_json::from_str(&text).unwrap_or_default();
+        let named = list["plugins"][0]["clusterNetwork"].is_string();
+        let theirs = Path::new(THICK_CONF).exists();
+        if named && !theirs {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!(
+                "{THICK_CONF} there: {theirs}; {}: {text:?}",
+                installation::FILES[0]
+            );
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+}
+
+/// Waits until the Go daemon's configuration is there.
+async fn first_is_go() -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    while !Path::new(THICK_CONF).exists() {
+        ensure!(Instant::now() < deadline, "no {THICK_CONF} after 30 s");
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
+}
+
+/// Waits until the kubelet offers the VFs.
+async fn offered() -> Result<()> {
+    let deadline = Instant::now() + OFFERS;
+    loop {
+        let offers = look::offers().await?;
+        if offers.get(KERNEL).is_some_and(|ids| ids.len() == 5) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the kubelet offers {offers:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
+}
