@@ -31,6 +31,8 @@ mod lint;
 mod matrix;
 #[path = "deploy/properties.rs"]
 mod properties;
+#[path = "deploy/references.rs"]
+mod references;
 #[path = "deploy/rights.rs"]
 mod rights;
 #[path = "deploy/schema.rs"]
