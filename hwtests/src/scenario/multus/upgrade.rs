@@ -14,7 +14,7 @@ use anyhow::{Context, Result, ensure};
 
 use super::{
     super::installation,
-    steps::{DELETION, has, running},
+    steps::{DELETION, has, read_json, running},
 };
 use crate::guest::{
     cluster::NODE,
@@ -109,7 +109,8 @@ struct AtWork(Child);
 impl AtWork {
     fn start() -> Result<Self> {
         let child = Command::new(Path::new(CNI_BIN_DIR).join("multus"))
-            .env("CNI_COMMAND", "VERSION")
+            .env("CNI_COMMAND", "STATUS")
+            .env("CNI_PATH", CNI_BIN_DIR)
             .stdin(Stdio::piped())
             .stdout(Stdio::piped())
             .spawn()
@@ -126,15 +127,19 @@ impl AtWork {
             "the plugin at work runs from {}, which was to be replaced",
             program.display()
         );
+        let list = read_json(installation::FILES[0])?;
+        let mut config = list["plugins"][0].clone();
+        config["name"] = list["name"].clone();
+        config["cniVersion"] = "1.1.0".into();
         let mut stdin = self.0.stdin.take().context("its input")?;
         stdin
-            .write_all(br#"{"cniVersion":"1.0.0"}"#)
+            .write_all(config.to_string().as_bytes())
             .context("give the plugin its input")?;
         drop(stdin);
         let output = self.0.wait_with_output().context("wait for the plugin")?;
         let text = String::from_utf8_lossy(&output.stdout);
         ensure!(
-            output.status.success() && text.contains("supportedVersions"),
+            output.status.success(),
             "the plugin that was replaced at work answers {text:?}, {}",
             output.status
         );
