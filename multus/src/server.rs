@@ -37,6 +37,9 @@ const LARGEST: usize = 4 << 20;
 /// What open requests get to end after a stop.
 const GRACE: Duration = Duration::from_secs(2);
 
+/// How often the socket's file is looked for.
+const LOOK: Duration = Duration::from_millis(500);
+
 /// The server's parts.
 #[derive(Debug)]
 pub struct Server {
@@ -66,14 +69,22 @@ impl Server {
         })
     }
 
-    /// Serves until `stop` becomes true; then lets open requests end.
-    pub async fn serve(self: Arc<Self>, socket: Socket, mut stop: watch::Receiver<bool>) {
+    /// Serves until `stop` becomes true, or until its socket is gone and cannot be made again, as behind a mount whose
+    /// folder was removed: whoever starts the daemon then gives it another. Lets open requests end.
+    pub async fn serve(self: Arc<Self>, mut socket: Socket, mut stop: watch::Receiver<bool>) {
+        let mut look = tokio::time::interval(LOOK);
         let connections = Arc::new(Semaphore::new(CONNECTIONS));
         let mut open = JoinSet::new();
         loop {
             let next = tokio::select! {
                 _ = stop.wait_for(|stop| *stop) => break,
                 Some(_) = open.join_next() => continue,
+                _ = look.tick() => {
+                    if is_there(&mut socket) {
+                        continue;
+                    }
+                    break;
+                }
                 next = accept(&socket, &connections) => next,
             };
             let Some((stream, slot)) = next else {
@@ -207,6 +218,27 @@ fn labels(path: &str, method: &Method) -> (&'static str, &'static str) {
         _ => "other",
     };
     (handler.unwrap_or("other"), method)
+}
+
+/// Makes the socket again if another program has removed it; `false` if that is no use.
+fn is_there(socket: &mut Socket) -> bool {
+    if !socket.is_lost() {
+        return true;
+    }
+    match socket.renew() {
+        Ok(()) => {
+            warn!("another program had removed the socket: it is there again");
+            true
+        }
+        Err(error) => {
+            let error = cni::error::chain(&error);
+            warn!(
+                error,
+                "another program has removed the socket: this daemon ends, to be started again"
+            );
+            false
+        }
+    }
 }
 
 async fn accept(

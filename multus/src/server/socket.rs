@@ -92,6 +92,23 @@ impl Socket {
         }
     }
 
+    /// Whether another program has removed the file: Go multus does when it ends, and empties the folder when it begins.
+    /// A successor's file is none of that.
+    pub fn is_lost(&self) -> bool {
+        std::fs::symlink_metadata(&self.path)
+            .is_err_and(|error| error.kind() == io::ErrorKind::NotFound)
+    }
+
+    /// Listens anew at the same path.
+    ///
+    /// # Errors
+    /// As [`Socket::bind`]; also when the folder itself was removed behind a container's mount.
+    pub fn renew(&mut self) -> Result<(), SocketError> {
+        let dir = self.path.parent().unwrap_or(Path::new("/"));
+        *self = Self::bind(dir, self.peer)?;
+        Ok(())
+    }
+
     /// Where it listens.
     pub fn path(&self) -> &Path {
         &self.path
@@ -148,6 +165,23 @@ mod tests {
         assert!(new.path().exists());
         let path = new.path().to_path_buf();
         let (connected, accepted) = tokio::join!(UnixStream::connect(&path), new.accept());
+        connected.unwrap();
+        accepted.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_socket_that_another_program_removed_is_there_again_and_a_successors_is_left_alone() {
+        let dir = tempfile::tempdir().unwrap();
+        let mut socket = Socket::bind(dir.path(), Uid::effective()).unwrap();
+        assert!(!socket.is_lost());
+        let successor = Socket::bind(dir.path(), Uid::effective()).unwrap();
+        assert!(!socket.is_lost());
+        drop(successor);
+        assert!(socket.is_lost());
+        socket.renew().unwrap();
+        assert!(!socket.is_lost());
+        let path = socket.path().to_path_buf();
+        let (connected, accepted) = tokio::join!(UnixStream::connect(&path), socket.accept());
         connected.unwrap();
         accepted.unwrap();
     }
