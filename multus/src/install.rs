@@ -19,6 +19,9 @@ use crate::kubeconfig::{self, Account, KubeconfigError};
 /// Names under which configurations call the plugin.
 const NAMES: [&str; 3] = ["multus", "multus-shim", "passthru"];
 
+/// Name under which the plugin looks for the planner on a node without daemon.
+const PLANNER: &str = "multus-daemon";
+
 /// How long another installation or removal is waited for.
 const LOCK: Duration = Duration::from_secs(10);
 
@@ -265,7 +268,7 @@ fn install_with(
     }
     keep_kubeconfig(options)?;
     let view = HostView::of(&options.cni_conf_dir);
-    let programs = programs(options)?;
+    let mut programs = programs(options)?;
     let mut keys = options.keys();
     keys.extend(daemon.clone());
     let mut settings = Settings::of(&keys);
@@ -275,6 +278,12 @@ fn install_with(
     let store = Store::new(cni_dir);
     {
         let _lock = store.lock(LOCK)?;
+        // A damaged record is replaced like a good one; what it named stays behind.
+        if let Ok(Some(earlier)) = store.read() {
+            let bin_dir = HostView::of(&options.cni_bin_dir).on_host(&options.cni_bin_dir);
+            let left = left_of_earlier(earlier.programs, &programs, &bin_dir);
+            programs.extend(left);
+        }
         store.write(&Installation {
             intent: Intent::Serve,
             uninstall_policy: settings.uninstall_policy,
@@ -316,7 +325,7 @@ fn programs(options: &InstallOptions) -> anyhow::Result<Vec<PathBuf>> {
         }
     }
     if options.is_thin() {
-        let path = options.cni_bin_dir.join("multus-daemon");
+        let path = options.cni_bin_dir.join(PLANNER);
         let source = match &options.multus_daemon_bin_file {
             Some(file) => file.clone(),
             None => std::env::current_exe().context("find this program")?,
@@ -330,6 +339,17 @@ fn programs(options: &InstallOptions) -> anyhow::Result<Vec<PathBuf>> {
         paths.push((&options.multus_kubeconfig_file_host).into());
     }
     Ok(paths)
+}
+
+/// What an earlier installation put elsewhere than into the folder of programs, and its planner: the two that thin mode
+/// leaves. A pod of it may be at work with them yet, so they stay for now, and go with multus.
+fn left_of_earlier(earlier: Vec<PathBuf>, programs: &[PathBuf], bin_dir: &Path) -> Vec<PathBuf> {
+    let mut left = earlier;
+    left.retain(|path| {
+        let elsewhere = path.parent() != Some(bin_dir) || path.ends_with(PLANNER);
+        elsewhere && !programs.contains(path)
+    });
+    left
 }
 
 fn program(source: &Path) -> anyhow::Result<Vec<u8>> {

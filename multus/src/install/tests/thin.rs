@@ -45,6 +45,26 @@ fn row_58_a_node_without_daemon_gets_kubeconfig_and_planner_which_leave_with_mul
 }
 
 #[test]
+fn row_58_what_thin_mode_left_goes_with_multus_when_the_node_has_a_daemon_by_then() {
+    let lab = Lab::new();
+    thin(&lab, "account").unwrap();
+    let names = ["net.d/multus.d/multus.kubeconfig", "bin/multus-daemon"];
+    // Twice: an upgrade comes after the change of the mode.
+    for _ in 0..2 {
+        lab.install(&["--plugin", &lab.path("planner").display().to_string()])
+            .unwrap();
+        let installed = Store::new(&lab.path("state")).read().unwrap().unwrap();
+        for name in names {
+            assert!(
+                installed.programs.contains(&lab.path(name)),
+                "{name}: {installed:?}"
+            );
+        }
+    }
+    assert_eq!(lab.plugin().get("kubeconfig"), None);
+}
+
+#[test]
 fn row_58_a_pod_without_a_token_is_told_so_before_anything_is_changed() {
     let lab = Lab::new();
     let error = thin(&lab, "nothing").unwrap_err().to_string();
