@@ -162,8 +162,9 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
 }
 
 /// Stories whose steps PARITY.md names, as `story::name of the step`, each with the name of its sources.
-const STORIES: [(&str, &str); 6] = [
+const STORIES: [(&str, &str); 7] = [
     ("demo", "demo"),
+    ("deploy", "deploy"),
     ("sriov", "sriov"),
     ("sriovdp", "sriovdp"),
     ("multus-life", "multus"),

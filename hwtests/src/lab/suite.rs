@@ -44,6 +44,8 @@ pub enum Suite {
     Sriovdp,
     /// multus: 200 ADDs at once, the networks that pods ask for, its life on a node.
     Multus,
+    /// The image and the manifests: installed, upgraded, used, removed.
+    Deploy,
 }
 
 /// What a suite counts.
@@ -83,6 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Suite::Sriovdp => with_both(arguments, &[Story::Sriovdp], &mut counts),
             Suite::Multus => multus(arguments, &mut counts),
+            Suite::Deploy => with_both(arguments, &[Story::Deploy], &mut counts),
         }
         println!("\nsuite {suite:?}: {} s", began.elapsed().as_secs());
     }
