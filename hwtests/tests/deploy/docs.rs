@@ -24,7 +24,9 @@ pub(super) const PAGES: [&str; 7] = [
 ];
 
 /// Programs of others that no machine of ours has, or whose answer depends on the machine.
-const FOREIGN: [&str; 7] = ["lspci", "ls", "tanzu", "imgpkg", "ctr", "git", "cd"];
+const FOREIGN: [&str; 9] = [
+    "lspci", "ls", "tanzu", "imgpkg", "ctr", "git", "cd", "rustup", "apt-get",
+];
 
 /// Blocks of a page: language and text.
 fn blocks(page: &str) -> Vec<(String, String)> {
