@@ -22,6 +22,8 @@ use serde_json::{Value, json};
 
 #[path = "standin_api/accounts.rs"]
 mod accounts;
+#[path = "standin_api/installation.rs"]
+mod installation;
 #[path = "standin_api/server.rs"]
 mod server;
 #[path = "standin_api/watching.rs"]

@@ -78,7 +78,9 @@ impl Installation {
         for set in self.objects.iter_mut().filter(|one| is_set(one)) {
             let spec = &mut set["spec"]["template"]["spec"];
             for list in ["initContainers", "containers"] {
-                for container in spec[list].as_array_mut().into_iter().flatten() {
+                // An index would put a null where there is no list.
+                let containers = spec.get_mut(list).and_then(Value::as_array_mut);
+                for container in containers.into_iter().flatten() {
                     let old = container["image"].as_str().unwrap_or_default();
                     if old
                         .rsplit_once(':')

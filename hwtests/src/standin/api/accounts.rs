@@ -117,7 +117,8 @@ pub(crate) fn mount_token(
     );
     let mut used = false;
     for list in ["initContainers", "containers"] {
-        for container in pod["spec"][list].as_array_mut().into_iter().flatten() {
+        let containers = pod["spec"].get_mut(list).and_then(Value::as_array_mut);
+        for container in containers.into_iter().flatten() {
             let mounts = container["volumeMounts"].take();
             let mut mounts = mounts.as_array().cloned().unwrap_or_default();
             if !mounts.iter().any(|mount| mount["mountPath"] == MOUNT) {
