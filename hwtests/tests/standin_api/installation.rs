@@ -1,4 +1,5 @@
 //! The committed manifests on the stand-ins: what is applied a second time changes nothing, another image goes round.
+#![expect(clippy::disallowed_methods, reason = "boundary: writes a kubeconfig")]
 
 use hwtests::guest::cluster::Client as AdminClient;
 use hwtests::scenario::deploy::install::Installation;
