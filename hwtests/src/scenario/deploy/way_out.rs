@@ -37,6 +37,12 @@ const PLACES: [&str; 6] = [
     "/var/run/k8s.cni.cncf.io/devinfo",
 ];
 
+/// What stays on purpose (deploy/docs/uninstall.md): folder, end of the name.
+const STAYS: [(&str, &str); 2] = [
+    ("/var/lib/cni/sriov/", ".lock"),
+    ("/var/run/k8s.cni.cncf.io/devinfo/dp/", ".json"),
+];
+
 impl Installed<'_> {
     /// Three pods live on; a plain one is made, one that asks for a network is refused with the reason.
     pub(super) async fn uninstall(&self) -> Result<String> {
@@ -128,6 +134,10 @@ fn of_ours() -> Result<Vec<String>> {
     for folder in PLACES {
         below(Path::new(folder), &mut found)?;
     }
+    found.retain(|path| {
+        let stays = |(folder, end): &(&str, &str)| path.starts_with(folder) && path.ends_with(end);
+        !STAYS.iter().any(stays)
+    });
     Ok(found)
 }
 
