@@ -77,7 +77,6 @@ async fn with_one_pool(stage: &Stage<'_>) -> Result<u64> {
     );
     let peer = stage.node.baseline[&stage.vfs(1)[0]].mac.clone();
     let sent = testpmd(stage.node, &vf, &peer).await?;
-    ensure!(sent > 0, "testpmd sent nothing through {vf}");
     end(stage).await?;
     Ok(sent)
 }

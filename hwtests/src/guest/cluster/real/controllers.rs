@@ -13,9 +13,6 @@ use crate::guest::{cluster::Client, relay::Relay, service::Service, shell::ip};
 pub(super) const PROGRAMS: [&str; 2] = ["kube-controller-manager", "kube-scheduler"];
 /// First address of the services' range, which is the API server's.
 const SERVICE_IP: [u8; 4] = [10, 96, 0, 1];
-/// The controllers; the others only cost time under software emulation.
-const NEEDED: &str = "--controllers=daemonset-controller,garbage-collector-controller,namespace-controller,\
-node-lifecycle-controller,root-ca-certificate-publisher-controller,serviceaccount-controller";
 
 /// The running programs.
 #[derive(Debug)]
@@ -44,6 +41,7 @@ impl Controllers {
         let kubeconfig = format!("--kubeconfig={}", file("admin.kubeconfig"));
         let key = format!("--service-account-private-key-file={}", file("sa.key"));
         let authority = format!("--root-ca-file={}", file("certs/apiserver.crt"));
+        // All of its controllers: a distribution's admission counts on those that it adds.
         let manager = Service::start(
             logs,
             PROGRAMS[0],
@@ -52,7 +50,6 @@ impl Controllers {
                 &kubeconfig,
                 &key,
                 &authority,
-                NEEDED,
                 "--leader-elect=false",
                 "--bind-address=127.0.0.1",
             ],
