@@ -85,16 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Suite::Sriovdp => with_both(arguments, &[Story::Sriovdp], &mut counts),
             Suite::Multus => multus(arguments, &mut counts),
-            // Asked for by name, or with all of the time.
-            Suite::Deploy if arguments.long || !arguments.suite.is_empty() => {
-                with_both(arguments, &[Story::Deploy], &mut counts);
-            }
-            Suite::Deploy => {
-                println!(
-                    "\nskipped: the installation from image and manifests, which is part of --long"
-                );
-                counts.skipped += 1;
-            }
+            Suite::Deploy => with_both(arguments, &[Story::Deploy], &mut counts),
         }
         println!("\nsuite {suite:?}: {} s", began.elapsed().as_secs());
     }
