@@ -44,7 +44,7 @@ pub enum Suite {
     Sriovdp,
     /// multus: 200 ADDs at once, the networks that pods ask for, its life on a node.
     Multus,
-    /// The image and the manifests: installed, upgraded, used, removed.
+    /// The image and the manifests: installed, removed; upgraded and used in the long form.
     Deploy,
 }
 
