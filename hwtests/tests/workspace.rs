@@ -162,9 +162,10 @@ fn collect(folder: &Path, names: &mut BTreeSet<String>) {
 }
 
 /// Stories whose steps PARITY.md names, as `story::name of the step`, each with the name of its sources.
-const STORIES: [(&str, &str); 7] = [
+const STORIES: [(&str, &str); 8] = [
     ("demo", "demo"),
     ("deploy", "deploy"),
+    ("replacement", "replacement"),
     ("sriov", "sriov"),
     ("sriovdp", "sriovdp"),
     ("multus-life", "multus"),

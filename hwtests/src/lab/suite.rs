@@ -44,7 +44,7 @@ pub enum Suite {
     Sriovdp,
     /// multus: 200 ADDs at once, the networks that pods ask for, its life on a node.
     Multus,
-    /// The image and the manifests: installed, removed; upgraded and used in the long form.
+    /// The image and the manifests: installed, removed; in the long form upgraded, used, and in place of the Go programs.
     Deploy,
 }
 
@@ -85,7 +85,7 @@ pub fn run(arguments: &Arguments) -> Result<ExitCode> {
             }
             Suite::Sriovdp => with_both(arguments, &[Story::Sriovdp], &mut counts),
             Suite::Multus => multus(arguments, &mut counts),
-            Suite::Deploy => with_both(arguments, &[Story::Deploy], &mut counts),
+            Suite::Deploy => deploy(arguments, &mut counts),
         }
         println!("\nsuite {suite:?}: {} s", began.elapsed().as_secs());
     }
@@ -151,6 +151,19 @@ fn with_both(arguments: &Arguments, stories: &[Story], counts: &mut Counts) {
             "\nskipped: {stories:?} with real Kubernetes, since KUBEBUILDER_ASSETS names no folder"
         );
         counts.skipped += 1;
+    }
+}
+
+/// The long form adds a node that the Go programs had, which want a real API server: without it, or without them, its
+/// steps are skipped.
+fn deploy(arguments: &Arguments, counts: &mut Counts) {
+    with_both(arguments, &[Story::Deploy], counts);
+    if arguments.long {
+        let taken_over = Boot {
+            assets: arguments.assets.clone(),
+            ..Boot::of(&[Story::Replacement])
+        };
+        play(arguments, &taken_over, counts);
     }
 }
 
