@@ -72,6 +72,7 @@ impl Installed<'_> {
                     == format!("{CNI_CONF_DIR}/10-bridge.conflist"),
             "the generated configuration: {list}"
         );
+        self.networks().await?;
         Ok(rows.join("\n"))
     }
 
@@ -98,7 +99,6 @@ impl Installed<'_> {
     /// through it and is deleted by the new programs.
     pub(super) async fn upgrade(&mut self) -> Result<String> {
         let client = &self.base.cluster.client;
-        self.networks().await?;
         let pod = PodSpec::new("through")
             .networks("through")
             .devices(KERNEL, 1);
