@@ -19,7 +19,7 @@ use super::{
     service::Service,
     shell::ip,
 };
-use crate::lab::qemu::PLAIN_NIC_MACS;
+use crate::{lab::qemu::PLAIN_NIC_MACS, report::Reporter};
 
 /// VFs made on each PF.
 pub const VFS_PER_PF: usize = 7;
@@ -116,6 +116,27 @@ impl Base {
         })
     }
 
+    /// As [`Base::start`], as a step of the report; `None` if it does not hold.
+    ///
+    /// # Errors
+    /// When the report cannot be written.
+    pub async fn reported(
+        options: &Options,
+        report: &mut Reporter,
+        step: &str,
+    ) -> Result<Option<Self>> {
+        report.head("containerd", &options.runtime.version()?)?;
+        let mut base = None;
+        let up = async {
+            let up = base.insert(Self::start(options).await?);
+            let rows = up.cluster.parts.iter();
+            let rows = rows.map(|(what, is)| format!("{what}: {is}"));
+            Ok(rows.collect::<Vec<_>>().join("\n"))
+        };
+        report.step(step, up).await?;
+        Ok(base)
+    }
+
     /// Three pools: kernel VFs and vfio VFs of the first PF, kernel VFs of the second.
     pub fn pools(&self) -> Value {
         pools(&self.hardware)
@@ -130,12 +151,7 @@ impl Node {
     pub async fn start(options: &Options) -> Result<Self> {
         let base = Base::start(options).await?;
         install(options, &base.hardware)?;
-        let sriovdp = Service::start(
-            &options.logs,
-            "sriovdp",
-            &options.program("sriovdp"),
-            &["--config-file", "/etc/pcidp/config.json"],
-        )?;
+        let sriovdp = start_sriovdp(options)?;
         let multus_daemon = start_multus_daemon(options, &base.cluster).await?;
         Ok(Self {
             base,
@@ -143,6 +159,19 @@ impl Node {
             multus_daemon,
         })
     }
+}
+
+/// Starts the device plugin on the configuration of its ConfigMap.
+///
+/// # Errors
+/// When it does not start.
+pub fn start_sriovdp(options: &Options) -> Result<Service> {
+    Service::start(
+        &options.logs,
+        "sriovdp",
+        &options.program("sriovdp"),
+        &["--config-file", "/etc/pcidp/config.json"],
+    )
 }
 
 /// Starts a planner and waits until it serves: until the socket is another one than before.

@@ -55,16 +55,7 @@ async fn played(options: &Options, report: &mut Reporter) -> Result<Option<()>> 
             }
         };
     }
-    report.head("containerd", &options.runtime.version()?)?;
-    let mut base = None;
-    held!(step::BASE, async {
-        let up = Base::start(options).await?;
-        let parts = up.cluster.parts.clone();
-        base = Some(up);
-        let rows = parts.iter().map(|(what, is)| format!("{what}: {is}"));
-        Ok(rows.collect::<Vec<_>>().join("\n"))
-    });
-    let Some(base) = base else {
+    let Some(base) = Base::reported(options, report, step::BASE).await? else {
         return Ok(None);
     };
     held!(step::IMAGE, async { steps::images(options) });

@@ -8,6 +8,7 @@ use std::{
 
 use anyhow::{Context, Result, ensure};
 
+use super::leftovers;
 use crate::guest::{
     containerd::{CNI_BIN_DIR, CNI_CONF_DIR},
     node::Options,
@@ -32,20 +33,23 @@ const PLACES: [&str; 5] = [
     "/var/run/k8s.cni.cncf.io",
 ];
 
-/// What the DaemonSet's init container runs, at every start of the pod.
+/// What the DaemonSet's init container runs, at every start of the pod; `plugins` are those of ours besides multus.
 ///
 /// # Errors
 /// When it fails, with what it said.
-pub fn install(options: &Options) -> Result<()> {
-    let output = Command::new(options.program("multus-daemon"))
+pub fn install(options: &Options, plugins: &[&str]) -> Result<()> {
+    let mut command = Command::new(options.program("multus-daemon"));
+    command
         .arg("install")
         .args(["--cni-bin-dir", CNI_BIN_DIR, "--cni-conf-dir", CNI_CONF_DIR])
         .arg("--multus-bin-file")
-        .arg(options.program("multus"))
-        .output()
-        .context("run multus-daemon install")?;
-    let text = String::from_utf8_lossy(&output.stderr).into_owned()
-        + &String::from_utf8_lossy(&output.stdout);
+        .arg(options.program("multus"));
+    for name in plugins {
+        command.arg("--plugin").arg(options.program(name));
+    }
+    let output = command.output().context("run multus-daemon install")?;
+    let text = [output.stdout, output.stderr].concat();
+    let text = String::from_utf8_lossy(&text);
     ensure!(output.status.success(), "multus-daemon install: {text}");
     Ok(())
 }
@@ -109,30 +113,13 @@ pub fn is_installed(options: &Options) -> Result<bool> {
 pub fn files() -> Result<Vec<PathBuf>> {
     let mut found = Vec::new();
     for folder in PLACES {
-        below(Path::new(folder), &mut found)?;
+        found.extend(leftovers::tree(Path::new(folder))?);
     }
+    found.retain(|path| path.to_string_lossy().contains("multus"));
     for name in FILES.map(PathBuf::from) {
         if name.exists() && !found.contains(&name) {
             found.push(name);
         }
     }
     Ok(found)
-}
-
-fn below(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("list {}", folder.display())),
-    };
-    for entry in entries {
-        let entry = entry.with_context(|| format!("list {}", folder.display()))?;
-        let (path, kind) = (entry.path(), entry.file_type().context("look at a file")?);
-        if kind.is_dir() {
-            below(&path, found)?;
-        } else if path.to_string_lossy().contains("multus") {
-            found.push(path);
-        }
-    }
-    Ok(())
 }

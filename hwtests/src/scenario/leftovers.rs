@@ -1,6 +1,9 @@
 //! What must not be left on a node when its pods are gone.
 
-use std::{fs, path::Path};
+use std::{
+    fs,
+    path::{Path, PathBuf},
+};
 
 use anyhow::{Context, Result};
 
@@ -57,6 +60,21 @@ pub fn of_pods() -> Result<Vec<String>> {
 /// When the folder cannot be read.
 pub fn records() -> Result<Vec<String>> {
     files(Path::new(RECORDS))
+}
+
+/// Every file in this folder and below it; none where there is no folder.
+///
+/// # Errors
+/// When a folder that exists cannot be read.
+pub fn tree(folder: &Path) -> Result<Vec<PathBuf>> {
+    let mut found: Vec<PathBuf> = files(folder)?
+        .iter()
+        .map(|name| folder.join(name))
+        .collect();
+    for name in folders(folder)? {
+        found.extend(tree(&folder.join(name))?);
+    }
+    Ok(found)
 }
 
 fn files(folder: &Path) -> Result<Vec<String>> {

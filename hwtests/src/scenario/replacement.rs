@@ -41,7 +41,7 @@ pub mod step {
     pub const CLEAN: &str = "node without multus";
 }
 
-/// All steps but the first, which is played in any case.
+/// Steps that are skipped where something lacks, without a boot's work for the first.
 const STEPS: [&str; 8] = [
     step::THIN,
     step::FOR_THIN,
@@ -84,16 +84,7 @@ async fn played(options: &Options, report: &mut Reporter) -> Result<Option<()>> 
             }
         };
     }
-    report.head("containerd", &options.runtime.version()?)?;
-    let mut base = None;
-    held!(step::BASE, async {
-        let up = Base::start(options).await?;
-        let parts = up.cluster.parts.clone();
-        base = Some(up);
-        let rows = parts.iter().map(|(what, is)| format!("{what}: {is}"));
-        Ok(rows.collect::<Vec<_>>().join("\n"))
-    });
-    let Some(base) = base else {
+    let Some(base) = Base::reported(options, report, step::BASE).await? else {
         return Ok(None);
     };
     let mut stage = Stage::new(&base, options);

@@ -1,12 +1,11 @@
 //! The way out: every object deleted at once while pods live, and what is left when the last of them is gone.
 
 use std::{
-    fs,
     path::Path,
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Result, ensure};
 
 use super::steps::{DELETION, Installed};
 use crate::{
@@ -20,7 +19,7 @@ use crate::{
             networks::{KERNEL, kernel_vf},
             start,
         },
-        installation, look,
+        installation, leftovers, look,
     },
 };
 
@@ -36,6 +35,9 @@ const PLACES: [&str; 6] = [
     "/var/lib/kubelet/plugins_registry",
     "/var/run/k8s.cni.cncf.io/devinfo",
 ];
+
+/// What their names have, or those of their folders.
+const OURS: [&str; 3] = ["sriov", "ferrovia", "devinfo"];
 
 /// What stays on purpose (deploy/docs/uninstall.md): folder, end of the name.
 const STAYS: [(&str, &str); 2] = [
@@ -132,31 +134,13 @@ fn of_ours() -> Result<Vec<String>> {
         .map(|path| path.display().to_string())
         .collect();
     for folder in PLACES {
-        below(Path::new(folder), &mut found)?;
+        let files = leftovers::tree(Path::new(folder))?;
+        let names = files.iter().map(|path| path.display().to_string());
+        found.extend(names.filter(|name| OURS.iter().any(|word| name.contains(word))));
     }
     found.retain(|path| {
         let stays = |(folder, end): &(&str, &str)| path.starts_with(folder) && path.ends_with(end);
         !STAYS.iter().any(stays)
     });
     Ok(found)
-}
-
-/// Files whose names say that they are ours; all that is in folders of ours.
-fn below(folder: &Path, found: &mut Vec<String>) -> Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("list {}", folder.display())),
-    };
-    for entry in entries {
-        let entry = entry.with_context(|| format!("list {}", folder.display()))?;
-        let (path, kind) = (entry.path(), entry.file_type().context("look at a file")?);
-        let name = path.to_string_lossy().into_owned();
-        if kind.is_dir() {
-            below(&path, found)?;
-        } else if name.contains("sriov") || name.contains("ferrovia") || name.contains("devinfo") {
-            found.push(name);
-        }
-    }
-    Ok(())
 }

@@ -1,13 +1,12 @@
 //! Our programs, put onto the node as the DaemonSets' containers do it.
 
-use std::{process::Command, time::Duration};
+use std::time::Duration;
 
-use anyhow::{Context, Result, ensure};
+use anyhow::Result;
 
 use crate::{
     guest::{
-        containerd::{CNI_BIN_DIR, CNI_CONF_DIR},
-        node::{Base, Options, start_multus_daemon},
+        node::{Base, Options, start_multus_daemon, start_sriovdp},
         service::Service,
     },
     scenario::installation,
@@ -26,13 +25,8 @@ pub(super) struct Ours {
 impl Ours {
     /// The device plugin first, whose predecessor is gone; then the init container with both CNI plugins; then the daemon.
     pub(super) async fn go_in(base: &Base, options: &Options) -> Result<Self> {
-        let sriovdp = Service::start(
-            &options.logs,
-            "sriovdp",
-            &options.program("sriovdp"),
-            &["--config-file", "/etc/pcidp/config.json"],
-        )?;
-        install(options)?;
+        let sriovdp = start_sriovdp(options)?;
+        installation::install(options, &["sriov"])?;
         let daemon = start_multus_daemon(options, &base.cluster).await?;
         Ok(Self { sriovdp, daemon })
     }
@@ -44,20 +38,4 @@ impl Ours {
         self.sriovdp.terminate(END).await?;
         Ok(told)
     }
-}
-
-fn install(options: &Options) -> Result<()> {
-    let output = Command::new(options.program("multus-daemon"))
-        .arg("install")
-        .args(["--cni-bin-dir", CNI_BIN_DIR, "--cni-conf-dir", CNI_CONF_DIR])
-        .arg("--multus-bin-file")
-        .arg(options.program("multus"))
-        .arg("--plugin")
-        .arg(options.program("sriov"))
-        .output()
-        .context("run multus-daemon install")?;
-    let text = [output.stdout, output.stderr].concat();
-    let text = String::from_utf8_lossy(&text);
-    ensure!(output.status.success(), "multus-daemon install: {text}");
-    Ok(())
 }

@@ -20,6 +20,7 @@ use crate::{
         service::Service,
         shell::{ip, run},
     },
+    scenario::leftovers,
     standin::{
         api::ApiServer,
         kubelet::{Allocations, Calls, Rate},
@@ -217,7 +218,7 @@ impl Ground {
     pub(super) fn files_of_pods(&self) -> Result<Vec<String>> {
         let mut found = Vec::new();
         for folder in ["state", "leases", "runtime", "devinfo"] {
-            files(&self.dir.join(folder), &mut found)?;
+            found.extend(leftovers::tree(&self.dir.join(folder))?);
         }
         found.retain(|path| {
             let name = path.file_name().unwrap_or_default().to_string_lossy();
@@ -280,21 +281,4 @@ fn built(profile: &str, name: &str) -> Result<PathBuf> {
         path.display()
     );
     Ok(path)
-}
-
-fn files(folder: &Path, found: &mut Vec<PathBuf>) -> Result<()> {
-    let entries = match fs::read_dir(folder) {
-        Ok(entries) => entries,
-        Err(error) if error.kind() == std::io::ErrorKind::NotFound => return Ok(()),
-        Err(error) => return Err(error).with_context(|| format!("list {}", folder.display())),
-    };
-    for entry in entries {
-        let entry = entry.with_context(|| format!("list {}", folder.display()))?;
-        if entry.file_type().context("look at a file")?.is_dir() {
-            files(&entry.path(), found)?;
-        } else {
-            found.push(entry.path());
-        }
-    }
-    Ok(())
 }
