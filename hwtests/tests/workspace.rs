@@ -49,29 +49,26 @@ fn workspace() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR")).join("..")
 }
 
-/// Names in the dependency tree of a package.
-fn tree(package: &str, more: &[&str]) -> BTreeSet<String> {
+/// What `cargo tree` prints without its branches.
+fn cargo_tree(words: &[&str]) -> String {
     let output = Command::new(env!("CARGO"))
         .current_dir(workspace())
-        .args([
-            "tree",
-            "--offline",
-            "--locked",
-            "--edges",
-            "normal",
-            "--prefix",
-            "none",
-        ])
-        .args(["--format", "{p}", "--package", package])
-        .args(more)
+        .args(["tree", "--offline", "--locked", "--prefix", "none"])
+        .args(words)
         .output()
         .expect("run cargo tree");
     assert!(
         output.status.success(),
-        "cargo tree -p {package}: {}",
+        "cargo tree {words:?}: {}",
         String::from_utf8_lossy(&output.stderr)
     );
-    String::from_utf8_lossy(&output.stdout)
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Names in the dependency tree of a package.
+fn tree(package: &str, more: &[&str]) -> BTreeSet<String> {
+    let words = ["--edges", "normal", "--format", "{p}", "--package", package];
+    cargo_tree(&[&words, more].concat())
         .lines()
         .filter_map(|line| line.split_whitespace().next())
         .filter(|name| *name != package)
@@ -117,6 +114,26 @@ fn crates_with_one_owner_are_named_by_no_other_package() {
             );
         }
     }
+}
+
+/// Cargo gives a dependency every feature that anybody of one build asks for. Were it more for the lab, the lab would play
+/// other daemons than the image has.
+#[test]
+fn the_lab_is_built_with_the_daemons_as_they_are_shipped() {
+    let built = |packages: &[&str]| -> BTreeSet<String> {
+        let words = ["--edges", "normal,build", "--format", "{p} {f}"];
+        let packages = packages.iter().flat_map(|name| ["--package", name]);
+        let words: Vec<&str> = words.into_iter().chain(packages).collect();
+        let lines = cargo_tree(&words);
+        let lines = lines
+            .lines()
+            .map(|line| line.trim_end_matches(" (*)").trim());
+        lines.map(str::to_owned).collect()
+    };
+    let shipped = built(&["sriovdp", "multus"]);
+    let with_the_lab = built(&["sriovdp", "multus", "hwtests"]);
+    let other: Vec<_> = shipped.difference(&with_the_lab).collect();
+    assert!(!shipped.is_empty() && other.is_empty(), "{other:?}");
 }
 
 /// Functions below the sources of the workspace, by folder of the package.
