@@ -29,6 +29,9 @@ use crate::{
 /// The design's budget for multus-daemon under 200 ADDs at once, in kB.
 const MEMORY_KB: u64 = 32 << 10;
 
+/// What multus-daemon can ask the API server at once: 8 statuses, 2 watches, and as much again by ADDs and events.
+const CONNECTIONS: usize = 20;
+
 const ADDS: &str = "storm: ADDs";
 const DELS: &str = "storm: DELs";
 
@@ -173,15 +176,15 @@ struct Laid {
 #[derive(Debug, Clone, Copy)]
 struct Usual {
     tasks: usize,
-    /// Descriptors: a connection to the API server that is kept has a task, and how many are kept is chance.
-    connected: usize,
+    /// A connection to the API server that is kept has a task, and how many are kept is chance.
+    connections: usize,
 }
 
 async fn lay(arguments: &Arguments, folder: &Path) -> Result<(Laid, String)> {
     let ground = Ground::lay(folder, arguments.sandboxes).await?;
     let earlier = ground.start_daemon("earlier").await?;
     first_pods(&ground).await?;
-    let connected = Gauges::read(earlier.pid())?.descriptors;
+    let connections = Gauges::read(earlier.pid())?.connections;
     let tasks = ground::tasks_at_the_end(earlier).await?;
     let daemon = ground.start_daemon("multus-daemon").await?;
     first_pods(&ground).await?;
@@ -196,7 +199,7 @@ async fn lay(arguments: &Arguments, folder: &Path) -> Result<(Laid, String)> {
         ground,
         daemon,
         idle,
-        usual: Usual { tasks, connected },
+        usual: Usual { tasks, connections },
     };
     Ok((laid, observed))
 }
@@ -256,14 +259,19 @@ async fn dels(ground: &Ground) -> Result<String> {
 async fn left(daemon: Service, idle: Gauges, usual: Usual) -> Result<String> {
     let (settled, after) = gauges::wait_for(daemon.pid(), idle).await?;
     let at_end = ground::tasks_at_the_end(daemon).await?;
-    let Usual { tasks, connected } = usual;
+    let Usual { tasks, connections } = usual;
     ensure!(
-        at_end + connected <= tasks + settled.descriptors,
-        "multus-daemon ended with {at_end} tasks and {} descriptors; one without a storm had {tasks} and {connected}",
-        settled.descriptors
+        settled.connections <= CONNECTIONS,
+        "multus-daemon keeps {} connections to the API server, at most {CONNECTIONS} have a use",
+        settled.connections
+    );
+    ensure!(
+        at_end + connections <= tasks + settled.connections,
+        "multus-daemon ended with {at_end} tasks and {} connections; one without a storm had {tasks} and {connections}",
+        settled.connections
     );
     Ok(format!(
-        "multus-daemon: {settled} {} s later; {at_end} tasks at its end (without a storm {tasks}, {connected} descriptors)",
+        "multus-daemon: {settled} {} s later; {at_end} tasks at its end (without a storm {tasks}, {connections} connections)",
         after.as_secs()
     ))
 }

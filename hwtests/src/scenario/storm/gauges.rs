@@ -1,6 +1,7 @@
 //! What a process holds: memory, descriptors, threads.
 
 use std::{
+    collections::BTreeSet,
     fmt, fs,
     time::{Duration, Instant},
 };
@@ -17,7 +18,10 @@ const SETTLED: Duration = Duration::from_mins(1);
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
 pub(super) struct Gauges {
     pub(super) resident_kb: u64,
+    /// Without the connections.
     pub(super) descriptors: usize,
+    /// Open TCP connections: an HTTP client keeps those that once were needed at the same time.
+    pub(super) connections: usize,
     pub(super) threads: usize,
 }
 
@@ -25,8 +29,8 @@ impl fmt::Display for Gauges {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(
             f,
-            "{} kB, {} descriptors, {} threads",
-            self.resident_kb, self.descriptors, self.threads
+            "{} kB, {} descriptors, {} connections, {} threads",
+            self.resident_kb, self.descriptors, self.connections, self.threads
         )
     }
 }
@@ -35,15 +39,16 @@ impl Gauges {
     /// # Errors
     /// When the process is gone.
     pub(super) fn read(pid: u32) -> Result<Self> {
-        let count = |what: &str| -> Result<usize> {
-            let path = format!("/proc/{pid}/{what}");
-            let entries = fs::read_dir(&path).with_context(|| format!("list {path}"))?;
-            Ok(entries.count())
-        };
+        let path = format!("/proc/{pid}/task");
+        let threads = fs::read_dir(&path).with_context(|| format!("list {path}"))?;
+        let connected = connected(pid)?;
+        let held = descriptors(pid)?;
+        let connections = held.iter().filter(|fd| connected.contains(*fd)).count();
         Ok(Self {
             resident_kb: field(pid, "VmRSS:")?,
-            descriptors: count("fd")?,
-            threads: count("task")?,
+            descriptors: held.len() - connections,
+            connections,
+            threads: threads.count(),
         })
     }
 
@@ -51,6 +56,7 @@ impl Gauges {
         Self {
             resident_kb: self.resident_kb.max(other.resident_kb),
             descriptors: self.descriptors.max(other.descriptors),
+            connections: self.connections.max(other.connections),
             threads: self.threads.max(other.threads),
         }
     }
@@ -101,21 +107,39 @@ pub(super) async fn wait_for(pid: u32, before: Gauges) -> Result<(Gauges, Durati
             return Ok((now, began.elapsed()));
         }
         if began.elapsed() > SETTLED {
-            let held = descriptors(pid).join(", ");
+            let held = descriptors(pid)?.join(", ");
             bail!("it holds {now}, before the storm {before}; descriptors: {held}");
         }
         tokio::time::sleep(Duration::from_millis(100)).await;
     }
 }
 
-fn descriptors(pid: u32) -> Vec<String> {
-    fs::read_dir(format!("/proc/{pid}/fd"))
-        .into_iter()
-        .flatten()
+/// What its descriptors point to.
+fn descriptors(pid: u32) -> Result<Vec<String>> {
+    let path = format!("/proc/{pid}/fd");
+    let entries = fs::read_dir(&path).with_context(|| format!("list {path}"))?;
+    Ok(entries
         .flatten()
         .filter_map(|entry| fs::read_link(entry.path()).ok())
         .map(|target| target.display().to_string())
-        .collect()
+        .collect())
+}
+
+/// Established TCP connections of the process's network namespace, as descriptors name them
+/// (Documentation/networking/proc_net_tcp.rst).
+fn connected(pid: u32) -> Result<BTreeSet<String>> {
+    const ESTABLISHED: &str = "01";
+    let path = format!("/proc/{pid}/net/tcp");
+    let table = fs::read_to_string(&path).with_context(|| format!("read {path}"))?;
+    Ok(table
+        .lines()
+        .filter_map(|line| {
+            let mut fields = line.split_whitespace().skip(3);
+            let state = fields.next()?;
+            let inode = fields.nth(5)?;
+            (state == ESTABLISHED).then(|| format!("socket:[{inode}]"))
+        })
+        .collect())
 }
 
 fn field(pid: u32, name: &str) -> Result<u64> {
