@@ -56,6 +56,11 @@ impl Story {
             | Self::Replacement => false,
         }
     }
+
+    /// Whether the story installs ours from image and manifests.
+    pub fn is_managed(self) -> bool {
+        matches!(self, Self::Deploy | Self::Replacement)
+    }
 }
 
 /// Arguments of `hwtests guest`.
@@ -111,7 +116,7 @@ async fn play(arguments: &Arguments, report: &mut Reporter) -> Result<()> {
         programs: arguments.programs.clone(),
         logs: PathBuf::from("/exchange/logs"),
         assets: arguments.assets.clone(),
-        managed: arguments.story == [Story::Deploy],
+        managed: arguments.story.iter().any(|story| story.is_managed()),
         runtime: arguments.runtime,
         replaced: BTreeMap::new(),
         long: arguments.long,

@@ -92,7 +92,7 @@ pub fn play(arguments: &Arguments) -> Result<Printer> {
     );
     let mut printer = Printer::default();
     let mut files = programs()?;
-    if arguments.story.contains(&Story::Deploy) {
+    if arguments.story.iter().any(|story| story.is_managed()) {
         let images = image::build(&workspace.dir, &files)?;
         files.extend(images);
     }

@@ -1,11 +1,13 @@
 //! Ferrovia from its image and its manifests, as an admin installs it: nothing is started by hand. Installed, upgraded
-//! while pods come and go, used as the demo uses it, and removed while pods live.
+//! while pods come and go, used as the demo uses it, and removed while pods live. The node is one that Go multus had, with
+//! pods of its own.
 
 pub mod confined;
+mod go_files;
 pub mod image;
 pub mod install;
 mod load;
-mod steps;
+pub(crate) mod steps;
 mod way_out;
 
 use anyhow::Result;
@@ -23,10 +25,16 @@ pub mod step {
     pub const BASE: &str = "node without us";
     /// `ctr images import`.
     pub const IMAGE: &str = "image imported";
+    /// Go multus thin and its pods, as the files that they leave.
+    pub const GO: &str = "pods of Go thin";
     /// The manifests applied with an image of an older tag.
     pub const INSTALL: &str = "manifests applied";
     /// What the containers may do.
     pub const CONFINED: &str = "containers confined";
+    /// What Go attached is deleted by ours.
+    pub const GO_DELETED: &str = "pods of Go thin deleted";
+    /// What Go thick does at its start and end, while pods come and go.
+    pub const GO_CLEANS: &str = "Go thick cleans up";
     /// The manifests applied again, while pods come and go.
     pub const UPGRADE: &str = "upgrade, pods come and go";
     /// Another ConfigMap is followed, nothing restarts.
@@ -64,8 +72,11 @@ async fn played(options: &Options, report: &mut Reporter) -> Result<Option<()>> 
         options,
         manifests: Installation::new(&image::older()?, &base.pools())?,
     };
+    held!(step::GO, go_files::pods_alive(&base, options));
     held!(step::INSTALL, installed.install());
     held!(step::CONFINED, async { confined::check() });
+    held!(step::GO_DELETED, go_files::pods_go(&base));
+    held!(step::GO_CLEANS, go_files::thick_cleans_up(&base, options));
     if options.long {
         held!(step::UPGRADE, installed.upgrade());
         let before = report.failed();

@@ -33,21 +33,18 @@ const PLACES: [&str; 5] = [
     "/var/run/k8s.cni.cncf.io",
 ];
 
-/// What the DaemonSet's init container runs, at every start of the pod; `plugins` are those of ours besides multus.
+/// What the DaemonSet's init container runs, at every start of the pod, for multus alone.
 ///
 /// # Errors
 /// When it fails, with what it said.
-pub fn install(options: &Options, plugins: &[&str]) -> Result<()> {
-    let mut command = Command::new(options.program("multus-daemon"));
-    command
+pub fn install(options: &Options) -> Result<()> {
+    let output = Command::new(options.program("multus-daemon"))
         .arg("install")
         .args(["--cni-bin-dir", CNI_BIN_DIR, "--cni-conf-dir", CNI_CONF_DIR])
         .arg("--multus-bin-file")
-        .arg(options.program("multus"));
-    for name in plugins {
-        command.arg("--plugin").arg(options.program(name));
-    }
-    let output = command.output().context("run multus-daemon install")?;
+        .arg(options.program("multus"))
+        .output()
+        .context("run multus-daemon install")?;
     let text = [output.stdout, output.stderr].concat();
     let text = String::from_utf8_lossy(&text);
     ensure!(output.status.success(), "multus-daemon install: {text}");

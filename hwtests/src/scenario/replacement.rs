@@ -1,13 +1,14 @@
 //! Live replacement: on a node with the Go programs and pods that they attached, ours go in while pods come and go, delete
 //! what the others attached, and leave again for them. Once with Go multus thin, once thick.
 //!
-//! The Go programs come from the folder that `PEER_BIN` names, and speak to an API server that is real.
+//! The Go programs come from the folder that `PEER_BIN` names, and speak to an API server that is real. Without them, the
+//! story `deploy` goes in over what they leave on a node, as files.
 
-mod go;
-mod load;
+pub(crate) mod go;
+pub(crate) mod load;
 mod ours;
 mod pods;
-mod steps;
+pub(crate) mod steps;
 
 use anyhow::Result;
 
@@ -15,6 +16,7 @@ use self::{go::Go, steps::Stage};
 use crate::{
     guest::node::{Base, Options},
     report::Reporter,
+    scenario::deploy,
 };
 
 pub use go::PEERS;
@@ -88,6 +90,9 @@ async fn played(options: &Options, report: &mut Reporter) -> Result<Option<()>> 
         return Ok(None);
     };
     let mut stage = Stage::new(&base, options);
+    held!(deploy::step::IMAGE, async {
+        deploy::steps::images(options)
+    });
     held!(step::THIN, stage.go_thin());
     held!(step::FOR_THIN, stage.ours_go_in("thin"));
     held!(step::THIN_DELETED, stage.old_pods_go("thin"));

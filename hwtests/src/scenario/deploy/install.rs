@@ -124,15 +124,23 @@ impl Installation {
         &self.objects
     }
 
+    /// Applies the definition of networks.
+    ///
+    /// # Errors
+    /// When the server refuses it, or does not serve networks in time.
+    pub async fn define(&self, client: &Client) -> Result<()> {
+        for object in &self.definitions {
+            client.apply(object).await?;
+        }
+        client.wait_served("network-attachment-definitions").await
+    }
+
     /// Applies everything, the definition of networks first; also an upgrade.
     ///
     /// # Errors
     /// When the server refuses an object, or does not serve networks in time.
     pub async fn apply(&self, client: &Client) -> Result<()> {
-        for object in &self.definitions {
-            client.apply(object).await?;
-        }
-        client.wait_served("network-attachment-definitions").await?;
+        self.define(client).await?;
         for object in &self.objects {
             client.apply(object).await?;
         }

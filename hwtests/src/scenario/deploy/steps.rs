@@ -26,7 +26,9 @@ use crate::{
 };
 
 /// Image unpacked, containers started, probes passed, under software emulation.
-const ROLLOUT: Duration = Duration::from_mins(2);
+pub(crate) const ROLLOUT: Duration = Duration::from_mins(2);
+/// VLAN of the VFs.
+pub(super) const VLAN: u64 = 300;
 /// Deletion of a pod.
 pub(super) const DELETION: Duration = Duration::from_mins(1);
 
@@ -38,7 +40,7 @@ pub(super) struct Installed<'a> {
 }
 
 /// Both images are there under the names that manifests have.
-pub(super) fn images(options: &Options) -> Result<String> {
+pub(crate) fn images(options: &Options) -> Result<String> {
     for archive in ARCHIVES {
         options.runtime.import(&options.programs.join(archive))?;
     }
@@ -54,6 +56,22 @@ pub(super) fn images(options: &Options) -> Result<String> {
         "both tags are one image"
     );
     Ok(digests.join("\n"))
+}
+
+/// The network with a VF.
+pub(super) fn through() -> Value {
+    json!({
+        "cniVersion": "1.0.0", "name": "through", "type": "sriov", "vlan": VLAN,
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.60.0.0/24"}]]},
+    })
+}
+
+/// The network with macvlan.
+pub(super) fn mv() -> Value {
+    json!({
+        "cniVersion": "1.0.0", "name": "mv", "type": "macvlan", "master": "ens5",
+        "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.61.0.0/24"}]]},
+    })
 }
 
 impl Installed<'_> {
@@ -103,7 +121,7 @@ impl Installed<'_> {
             .networks("through")
             .devices(KERNEL, 1);
         start(self.base, &pod).await?;
-        kernel_vf(self.base, "through", "net1", 300).await?;
+        kernel_vf(self.base, "through", "net1", VLAN).await?;
         self.manifests.set_image(&image::current()?)?;
         let done = Cell::new(false);
         let manifests = &self.manifests;
@@ -117,7 +135,7 @@ impl Installed<'_> {
         let (rows, load) = tokio::join!(rollout, load::come_and_go(self.base, &done));
         let (rows, load) = (rows?, load?);
         self.plugins_are_of(None)?;
-        kernel_vf(self.base, "through", "net1", 300).await?;
+        kernel_vf(self.base, "through", "net1", VLAN).await?;
         client.delete_pod("through", DELETION).await?;
         let back = crate::scenario::demo::all_is_back(self.base)?;
         Ok(format!(
@@ -150,20 +168,10 @@ impl Installed<'_> {
 
     async fn networks(&self) -> Result<()> {
         let client = &self.base.cluster.client;
-        let vf = json!({
-            "cniVersion": "1.0.0", "name": "through", "type": "sriov", "vlan": 300,
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.60.0.0/24"}]]},
-        });
-        let macvlan = json!({
-            "cniVersion": "1.0.0", "name": "mv", "type": "macvlan", "master": "ens5",
-            "ipam": {"type": "host-local", "ranges": [[{"subnet": "10.61.0.0/24"}]]},
-        });
         client
-            .apply(&network("through", Some(KERNEL), &vf.to_string()))
+            .apply(&network("through", Some(KERNEL), &through().to_string()))
             .await?;
-        client
-            .apply(&network("mv", None, &macvlan.to_string()))
-            .await
+        client.apply(&network("mv", None, &mv().to_string())).await
     }
 
     /// A pool gets another name in the ConfigMap: the kubelet's offers follow, the pods stay.

@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::steps::{DELETION, Installed};
+use super::steps::{DELETION, Installed, VLAN};
 use crate::{
     guest::{
         cluster::{NODE, POD_START},
@@ -61,7 +61,7 @@ impl Installed<'_> {
         }
         self.manifests.delete(client).await?;
         self.manifests.wait_gone(client, GONE).await?;
-        kernel_vf(self.base, "last-vf", "net1", 300).await?;
+        kernel_vf(self.base, "last-vf", "net1", VLAN).await?;
         ensure!(
             look::links(self.base, "last-mv")
                 .await?

@@ -40,7 +40,7 @@ pub(super) async fn install(node: &mut Node, options: &Options) -> Result<String
         r#"{"cniVersion":"0.3.1","name":"old","type":"multus-shim"}"#,
     )
     .context("write an old configuration")?;
-    installation::install(options, &[])?;
+    installation::install(options)?;
     ensure!(
         !Path::new(installation::FILES[1]).exists(),
         "the old configuration is still there"

@@ -39,7 +39,7 @@ pub(super) async fn under_load(node: &mut Node, options: &Options) -> Result<Str
     let part = |number: usize| number * each..(number + 1) * each;
     create(node, part(0)).await?;
     let at_work = AtWork::start()?;
-    installation::install(&other, &[])?;
+    installation::install(&other)?;
     ensure!(
         installation::is_installed(&other)?,
         "the new plugin is not in place"
@@ -53,7 +53,7 @@ pub(super) async fn under_load(node: &mut Node, options: &Options) -> Result<Str
     old.terminate(Duration::from_secs(10)).await?;
     runs_from(&node.multus_daemon, &other)?;
     all_run(node, part(2)).await?;
-    installation::install(options, &[])?;
+    installation::install(options)?;
     ensure!(
         installation::is_installed(options)?,
         "the old plugin is not back"

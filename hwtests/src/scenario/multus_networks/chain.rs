@@ -56,7 +56,7 @@ pub(super) async fn auxiliary_chain(stage: &mut Stage<'_>) -> Result<String> {
     let tuning = json!({"type": "tuning", "sysctl": {"net.ipv4.conf.eth0.arp_filter": "1"}});
     fs::write(folder.join("10-vendor.conf"), tuning.to_string()).context("write a plugin")?;
     Stage::configure_daemon(&json!({"auxiliaryCNIChainName": CHAIN}))?;
-    installation::install(stage.options, &[])?;
+    installation::install(stage.options)?;
     stage.restart_daemon_as_configured().await?;
     let pods = [
         PodSpec::new("aux-plain"),

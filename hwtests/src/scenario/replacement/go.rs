@@ -27,11 +27,13 @@ pub const PEERS: [(&str, &str); 5] = [
 ];
 
 /// What the daemon writes, whatever the primary's version.
-pub(super) const THICK_CONF: &str = "/etc/cni/net.d/00-multus.conf";
+pub(crate) const THICK_CONF: &str = "/etc/cni/net.d/00-multus.conf";
 /// What the thin entry point writes for a primary of CNI 1.0: the name that ours has, too.
-const THIN_CONF: &str = "/etc/cni/net.d/00-multus.conflist";
+pub(crate) const THIN_CONF: &str = "/etc/cni/net.d/00-multus.conflist";
 /// Where the thin entry point puts the credentials.
-pub(super) const CREDENTIALS: &str = "/etc/cni/net.d/multus.d";
+pub(crate) const CREDENTIALS: &str = "/etc/cni/net.d/multus.d";
+/// Their name there.
+pub(crate) const KUBECONFIG: &str = "multus.kubeconfig";
 /// The daemon's socket.
 const SOCKET: &str = "/run/multus/multus.sock";
 /// Where a pod finds its service account.
@@ -88,22 +90,10 @@ impl Go {
     /// What `thin_entrypoint` does with its default options.
     pub(super) fn install_thin(&self, cluster: &Cluster) -> Result<()> {
         fs::create_dir_all(CREDENTIALS).context("create the credentials' folder")?;
-        let kubeconfig = Path::new(CREDENTIALS).join("multus.kubeconfig");
+        let kubeconfig = Path::new(CREDENTIALS).join(KUBECONFIG);
         fs::copy(&cluster.admin_kubeconfig, &kubeconfig).context("write the kubeconfig")?;
-        let primary = Path::new(CNI_CONF_DIR).join("10-bridge.conflist");
-        let primary = fs::read_to_string(&primary).context("read the primary's file")?;
-        let primary: Value = serde_json::from_str(&primary).context("read the primary's file")?;
         self.place("multus", "multus")?;
-        write(
-            Path::new(THIN_CONF),
-            &json!({
-                "cniVersion": "1.0.0", "name": "multus-cni-network",
-                "plugins": [{
-                    "type": "multus", "logLevel": "verbose", "logToStderr": true,
-                    "kubeconfig": kubeconfig, "delegates": [primary],
-                }],
-            }),
-        )
+        write(Path::new(THIN_CONF), &thin_conf(&primary()?))
     }
 
     /// What the thick DaemonSet does: its init container copies the shim, then the daemon runs.
@@ -170,10 +160,28 @@ impl Go {
     }
 }
 
+/// What the thin entry point writes.
+pub(crate) fn thin_conf(primary: &Value) -> Value {
+    json!({
+        "cniVersion": "1.0.0", "name": "multus-cni-network",
+        "plugins": [{
+            "type": "multus", "logLevel": "verbose", "logToStderr": true,
+            "kubeconfig": format!("{CREDENTIALS}/{KUBECONFIG}"), "delegates": [primary],
+        }],
+    })
+}
+
+/// The configuration of the primary network, as it is on the node.
+pub(crate) fn primary() -> Result<Value> {
+    let path = Path::new(CNI_CONF_DIR).join("10-bridge.conflist");
+    let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
+    serde_json::from_slice(&text).with_context(|| format!("read {}", path.display()))
+}
+
 fn inode() -> Option<u64> {
     fs::symlink_metadata(SOCKET).map(|meta| meta.ino()).ok()
 }
 
-fn write(path: &Path, value: &Value) -> Result<()> {
+pub(crate) fn write(path: &Path, value: &Value) -> Result<()> {
     fs::write(path, value.to_string()).with_context(|| format!("write {}", path.display()))
 }

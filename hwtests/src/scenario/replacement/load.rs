@@ -10,18 +10,20 @@ use anyhow::Result;
 use super::pods::{delete_one, has, running};
 use crate::guest::{cluster::NODE, node::Base, pod::PodSpec};
 
-/// Fewer rounds than these are no load.
-const LEAST: usize = 3;
-
-/// Makes and deletes a pod with macvlan and a plain one, again and again, until `done` and at least [`LEAST`] times. A
+/// Makes and deletes a pod with macvlan and a plain one, again and again, until `done` and at least so many times. A
 /// sandbox may be refused and tried again; no pod may run without its network. Returns a line about them.
 ///
 /// # Errors
 /// When a pod does not run, runs without its network, or does not go.
-pub(super) async fn come_and_go(base: &Base, round: &str, done: &Cell<bool>) -> Result<String> {
+pub(crate) async fn come_and_go(
+    base: &Base,
+    round: &str,
+    least: usize,
+    done: &Cell<bool>,
+) -> Result<String> {
     let client = &base.cluster.client;
     let (mut made, mut refused, mut longest) = (0, 0, Duration::ZERO);
-    while made < LEAST || !done.get() {
+    while made < least || !done.get() {
         let names = [
             format!("{round}-load-{made}"),
             format!("{round}-free-{made}"),

@@ -1,41 +1,37 @@
-//! Our programs, put onto the node as the DaemonSets' containers do it.
+//! Ours, installed from image and manifests as the documentation has it (deploy/docs/migration.md).
 
 use std::time::Duration;
 
 use anyhow::Result;
 
 use crate::{
-    guest::{
-        node::{Base, Options, start_multus_daemon, start_sriovdp},
-        service::Service,
-    },
-    scenario::installation,
+    guest::node::Base,
+    scenario::deploy::{image, install::Installation, steps::ROLLOUT},
 };
 
-/// An end that is asked for.
-const END: Duration = Duration::from_secs(10);
+/// The daemons end within their grace period.
+const GONE: Duration = Duration::from_mins(1);
 
-/// The two daemons.
+/// The DaemonSets of ours.
 #[derive(Debug)]
 pub(super) struct Ours {
-    sriovdp: Service,
-    daemon: Service,
+    manifests: Installation,
 }
 
 impl Ours {
-    /// The device plugin first, whose predecessor is gone; then the init container with both CNI plugins; then the daemon.
-    pub(super) async fn go_in(base: &Base, options: &Options) -> Result<Self> {
-        let sriovdp = start_sriovdp(options)?;
-        installation::install(options, &["sriov"])?;
-        let daemon = start_multus_daemon(options, &base.cluster).await?;
-        Ok(Self { sriovdp, daemon })
+    /// Applies the manifests and waits until every container serves.
+    pub(super) async fn go_in(base: &Base) -> Result<Self> {
+        let manifests = Installation::new(&image::current()?, &base.pools())?;
+        let client = &base.cluster.client;
+        manifests.apply(client).await?;
+        manifests.wait_rolled_out(client, ROLLOUT).await?;
+        Ok(Self { manifests })
     }
 
-    /// As when every object is deleted: multus learns that it is to leave, and the daemons end.
-    pub(super) async fn delete(mut self) -> Result<String> {
-        let (_, told) = installation::multus(&["uninstall"])?;
-        self.daemon.terminate(END).await?;
-        self.sriovdp.terminate(END).await?;
-        Ok(told)
+    /// Every object is deleted at once.
+    pub(super) async fn delete(self, base: &Base) -> Result<()> {
+        let client = &base.cluster.client;
+        self.manifests.delete(client).await?;
+        self.manifests.wait_gone(client, GONE).await
     }
 }

@@ -20,17 +20,19 @@ use crate::{
     guest::node::{Base, Options},
     scenario::{
         demo::{all_is_back, networks::KERNEL},
+        deploy::{image, install::Installation},
         installation, look,
     },
 };
 
+/// Fewer rounds of pods than these are no load.
+const LEAST: usize = 3;
 /// The kubelet follows another device plugin within this time.
 const OFFERS: Duration = Duration::from_mins(2);
 
 /// The node and whose programs are on it.
 pub(super) struct Stage<'a> {
     base: &'a Base,
-    options: &'a Options,
     go: Go,
     ours: Option<Ours>,
 }
@@ -39,7 +41,6 @@ impl<'a> Stage<'a> {
     pub(super) fn new(base: &'a Base, options: &'a Options) -> Self {
         Self {
             base,
-            options,
             go: Go::new(options),
             ours: None,
         }
@@ -52,6 +53,9 @@ impl<'a> Stage<'a> {
         self.go.start_sriov()?;
         self.go.install_thin(&self.base.cluster)?;
         offered().await?;
+        // The Go manifests' definition of networks is this one, too.
+        let manifests = Installation::new(&image::current()?, &self.base.pools())?;
+        manifests.define(&self.base.cluster.client).await?;
         pods::networks(self.base).await?;
         pods::start(self.base, "thin").await
     }
@@ -60,11 +64,11 @@ impl<'a> Stage<'a> {
     pub(super) async fn ours_go_in(&mut self, whose: &str) -> Result<String> {
         let base = self.base;
         let done = Cell::new(false);
-        let (go, options) = (&mut self.go, self.options);
+        let go = &mut self.go;
         let swap = async {
             let swapped = async {
                 go.stop_sriovdp().await?;
-                let ours = Ours::go_in(base, options).await?;
+                let ours = Ours::go_in(base).await?;
                 go.stop_thick().await?;
                 first_is_ours().await?;
                 offered().await?;
@@ -74,7 +78,7 @@ impl<'a> Stage<'a> {
             done.set(true);
             swapped
         };
-        let (ours, load) = tokio::join!(swap, load::come_and_go(base, whose, &done));
+        let (ours, load) = tokio::join!(swap, load::come_and_go(base, whose, LEAST, &done));
         self.ours = Some(ours?);
         let load = load?;
         let name = format!("for-{whose}");
@@ -98,14 +102,13 @@ impl<'a> Stage<'a> {
     /// As documentation has it: ours are deleted, the last pod takes them along, then the others are installed.
     pub(super) async fn back(&mut self) -> Result<String> {
         pods::start(self.base, "last").await?;
-        let told = self.leave_with("last").await?;
+        self.leave_with("last").await?;
         fs::remove_dir_all(CREDENTIALS).context("remove what Go thin left")?;
         self.go.start_sriov()?;
         self.go.start_thick(&self.base.cluster).await?;
         first_is_go().await?;
         offered().await?;
-        let row = pods::start(self.base, "thick").await?;
-        Ok(format!("{told}\n{row}"))
+        pods::start(self.base, "thick").await
     }
 
     /// The kubelet starts an old Go pod once more: its daemon empties the folder of sockets and puts its configuration
@@ -125,22 +128,21 @@ impl<'a> Stage<'a> {
             done.set(true);
             ended
         };
-        let (ended, load) = tokio::join!(restart, load::come_and_go(base, "again", &done));
+        let (ended, load) = tokio::join!(restart, load::come_and_go(base, "again", LEAST, &done));
         ended?;
         load
     }
 
     pub(super) async fn leave(&mut self) -> Result<String> {
         pods::start(self.base, "end").await?;
-        let told = self.leave_with("end").await?;
-        let back = all_is_back(self.base)?;
-        Ok(format!("{told}\n{back}"))
+        self.leave_with("end").await?;
+        all_is_back(self.base)
     }
 
     /// Everything of ours is deleted while these pods live; the last of them takes multus along.
-    async fn leave_with(&mut self, whose: &str) -> Result<String> {
+    async fn leave_with(&mut self, whose: &str) -> Result<()> {
         let ours = self.ours.take().context("nothing of ours is installed")?;
-        let told = ours.delete().await?;
+        ours.delete(self.base).await?;
         pods::attached(self.base, whose).await?;
         pods::delete(self.base, whose).await?;
         let mut left = installation::files()?;
@@ -148,12 +150,12 @@ impl<'a> Stage<'a> {
         ensure!(left.is_empty(), "left of ours: {left:?}");
         let sriov = Path::new("/opt/cni/bin/sriov");
         ensure!(!sriov.exists(), "{} is left", sriov.display());
-        Ok(told)
+        Ok(())
     }
 }
 
 /// Waits until the runtime's first configuration is ours and no file of the Go programs is there.
-async fn first_is_ours() -> Result<()> {
+pub(crate) async fn first_is_ours() -> Result<()> {
     let deadline = Instant::now() + Duration::from_secs(30);
     loop {
         let text = fs::read_to_string(installation::FILES[0]).unwrap_or_default();
@@ -184,7 +186,7 @@ async fn first_is_go() -> Result<()> {
 }
 
 /// Waits until the kubelet offers the VFs.
-async fn offered() -> Result<()> {
+pub(crate) async fn offered() -> Result<()> {
     let deadline = Instant::now() + OFFERS;
     loop {
         let offers = look::offers().await?;
