@@ -6,7 +6,6 @@ pub mod confined;
 mod go_files;
 pub mod image;
 pub mod install;
-mod load;
 pub(crate) mod steps;
 mod way_out;
 

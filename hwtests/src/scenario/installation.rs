@@ -4,11 +4,13 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::Command,
+    time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, ensure};
+use anyhow::{Context, Result, bail, ensure};
+use serde_json::Value;
 
-use super::leftovers;
+use super::{go_multus::THICK_CONF, leftovers};
 use crate::guest::{
     containerd::{CNI_BIN_DIR, CNI_CONF_DIR},
     node::Options,
@@ -101,6 +103,24 @@ pub fn is_installed(options: &Options) -> Result<bool> {
         }
     }
     Ok(true)
+}
+
+/// Waits until the runtime's first configuration is ours and no file of the Go programs is there.
+pub(crate) async fn first_is_ours() -> Result<()> {
+    let deadline = Instant::now() + Duration::from_secs(30);
+    loop {
+        let text = fs::read_to_string(FILES[0]).unwrap_or_default();
+        let list: Value = serde_json::from_str(&text).unwrap_or_default();
+        let named = list["plugins"][0]["clusterNetwork"].is_string();
+        let theirs = Path::new(THICK_CONF).exists();
+        if named && !theirs {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("{THICK_CONF} there: {theirs}; {}: {text:?}", FILES[0]);
+        }
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
 }
 
 /// Files that are ours by name or by what they hold.

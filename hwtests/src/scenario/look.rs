@@ -2,7 +2,7 @@
 
 use std::{
     collections::{BTreeMap, BTreeSet},
-    time::Duration,
+    time::{Duration, Instant},
 };
 
 use anyhow::{Context, Result, bail, ensure};
@@ -143,6 +143,24 @@ pub async fn offers() -> Result<Offers> {
         ids.extend(device.device_ids);
     }
     Ok(offers)
+}
+
+/// Waits until the kubelet offers so many devices of a pool: it follows another device plugin within two minutes.
+///
+/// # Errors
+/// When it does not, with what it offers.
+pub async fn offered(pool: &str, count: usize) -> Result<()> {
+    let deadline = Instant::now() + Duration::from_mins(2);
+    loop {
+        let offers = offers().await?;
+        if offers.get(pool).is_some_and(|ids| ids.len() == count) {
+            return Ok(());
+        }
+        if Instant::now() > deadline {
+            bail!("the kubelet offers {offers:?}");
+        }
+        tokio::time::sleep(Duration::from_millis(200)).await;
+    }
 }
 
 /// The elements of a pod's network-status, waited for: a plain pod's is written after its start.

@@ -4,11 +4,10 @@
 //! The Go programs come from the folder that `PEER_BIN` names, and speak to an API server that is real. Without them, the
 //! story `deploy` goes in over what they leave on a node, as files.
 
-pub(crate) mod go;
-pub(crate) mod load;
+mod go;
 mod ours;
 mod pods;
-pub(crate) mod steps;
+mod steps;
 
 use anyhow::Result;
 

@@ -7,7 +7,7 @@ use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::steps::{DELETION, VLAN, mv, through};
+use super::steps::{VLAN, mv, through};
 use crate::{
     guest::{
         cni::{CNI_PATH, Plugin, Sandbox},
@@ -22,12 +22,10 @@ use crate::{
             networks::{KERNEL, kernel_vf},
             start,
         },
+        go_multus::{CREDENTIALS, KUBECONFIG, THICK_CONF, THIN_CONF, primary, thin_conf, write},
+        installation::first_is_ours,
+        load::{DELETION, Load, come_and_go},
         look,
-        replacement::{
-            go::{CREDENTIALS, KUBECONFIG, THICK_CONF, THIN_CONF, primary, thin_conf, write},
-            load,
-            steps::{first_is_ours, offered},
-        },
     },
 };
 
@@ -52,7 +50,7 @@ pub(super) async fn pods_alive(base: &Base, options: &Options) -> Result<String>
     fs::create_dir_all("/etc/pcidp").context("create /etc/pcidp")?;
     write(Path::new("/etc/pcidp/config.json"), &base.pools())?;
     let mut sriovdp = start_sriovdp(options)?;
-    offered().await?;
+    look::offered(KERNEL, 5).await?;
     for name in PODS {
         let pod = PodSpec::new(name);
         let pod = match name {
@@ -99,7 +97,11 @@ pub(super) async fn pods_go(base: &Base) -> Result<String> {
 /// An old thick daemon starts once more: it empties the folder of sockets and puts its configuration first. Then it
 /// ends and takes that away.
 pub(super) async fn thick_cleans_up(base: &Base, options: &Options) -> Result<String> {
-    let least = if options.long { 3 } else { 1 };
+    let load = Load {
+        name: "go",
+        least: if options.long { 3 } else { 1 },
+        refusals: None,
+    };
     let done = Cell::new(false);
     let cleaned = async {
         let cleaned = async {
@@ -121,7 +123,7 @@ pub(super) async fn thick_cleans_up(base: &Base, options: &Options) -> Result<St
         done.set(true);
         cleaned
     };
-    let (cleaned, load) = tokio::join!(cleaned, load::come_and_go(base, "go", least, &done));
+    let (cleaned, load) = tokio::join!(cleaned, come_and_go(base, load, &done));
     cleaned?;
     fs::remove_dir_all(CREDENTIALS).context("remove what Go thin left")?;
     load

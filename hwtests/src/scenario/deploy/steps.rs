@@ -8,7 +8,6 @@ use serde_json::{Value, json};
 use super::{
     image::{self, ARCHIVES, MARK},
     install::{Installation, pods_of},
-    load,
 };
 use crate::{
     guest::{
@@ -21,16 +20,22 @@ use crate::{
             networks::{KERNEL, kernel_vf},
             start,
         },
+        load::{DELETION, Load, come_and_go},
         look,
     },
 };
 
-/// Image unpacked, containers started, probes passed, under software emulation.
-pub(crate) const ROLLOUT: Duration = Duration::from_mins(2);
+/// Image unpacked, containers started, probes passed, under software emulation with other guests beside it.
+pub(crate) const ROLLOUT: Duration = Duration::from_mins(5);
+/// A pod that needs a plan waits a second for it and is tried again by the kubelet. Emulation may stretch the change of
+/// daemons beyond that second; a pod that is refused more often than this waits for nobody.
+const REPLACED: Load<'_> = Load {
+    name: "upgrade",
+    least: 3,
+    refusals: Some(2),
+};
 /// VLAN of the VFs.
 pub(super) const VLAN: u64 = 300;
-/// Deletion of a pod.
-pub(super) const DELETION: Duration = Duration::from_mins(1);
 
 /// The node and what is installed on it.
 pub(super) struct Installed<'a> {
@@ -132,7 +137,7 @@ impl Installed<'_> {
             self.old_pods_go().await?;
             rows
         };
-        let (rows, load) = tokio::join!(rollout, load::come_and_go(self.base, &done));
+        let (rows, load) = tokio::join!(rollout, come_and_go(self.base, REPLACED, &done));
         let (rows, load) = (rows?, load?);
         self.plugins_are_of(None)?;
         kernel_vf(self.base, "through", "net1", VLAN).await?;

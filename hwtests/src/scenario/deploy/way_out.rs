@@ -7,7 +7,7 @@ use std::{
 
 use anyhow::{Result, ensure};
 
-use super::steps::{DELETION, Installed, VLAN};
+use super::steps::{Installed, VLAN};
 use crate::{
     guest::{
         cluster::{NODE, POD_START},
@@ -19,7 +19,9 @@ use crate::{
             networks::{KERNEL, kernel_vf},
             start,
         },
-        installation, leftovers, look,
+        installation, leftovers,
+        load::DELETION,
+        look,
     },
 };
 

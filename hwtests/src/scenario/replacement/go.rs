@@ -8,13 +8,16 @@ use std::{
 };
 
 use anyhow::{Context, Result};
-use serde_json::{Value, json};
+use serde_json::json;
 
-use crate::guest::{
-    cluster::{Cluster, NODE},
-    containerd::{CNI_BIN_DIR, CNI_CONF_DIR},
-    node::Options,
-    service::Service,
+use crate::{
+    guest::{
+        cluster::{Cluster, NODE},
+        containerd::{CNI_BIN_DIR, CNI_CONF_DIR},
+        node::Options,
+        service::Service,
+    },
+    scenario::go_multus::{CREDENTIALS, KUBECONFIG, THIN_CONF, primary, thin_conf, write},
 };
 
 /// File in the folder that `PEER_BIN` names, name in the guest.
@@ -26,14 +29,6 @@ pub const PEERS: [(&str, &str); 5] = [
     ("sriovdp", "peer-sriovdp"),
 ];
 
-/// What the daemon writes, whatever the primary's version.
-pub(crate) const THICK_CONF: &str = "/etc/cni/net.d/00-multus.conf";
-/// What the thin entry point writes for a primary of CNI 1.0: the name that ours has, too.
-pub(crate) const THIN_CONF: &str = "/etc/cni/net.d/00-multus.conflist";
-/// Where the thin entry point puts the credentials.
-pub(crate) const CREDENTIALS: &str = "/etc/cni/net.d/multus.d";
-/// Their name there.
-pub(crate) const KUBECONFIG: &str = "multus.kubeconfig";
 /// The daemon's socket.
 const SOCKET: &str = "/run/multus/multus.sock";
 /// Where a pod finds its service account.
@@ -160,28 +155,6 @@ impl Go {
     }
 }
 
-/// What the thin entry point writes.
-pub(crate) fn thin_conf(primary: &Value) -> Value {
-    json!({
-        "cniVersion": "1.0.0", "name": "multus-cni-network",
-        "plugins": [{
-            "type": "multus", "logLevel": "verbose", "logToStderr": true,
-            "kubeconfig": format!("{CREDENTIALS}/{KUBECONFIG}"), "delegates": [primary],
-        }],
-    })
-}
-
-/// The configuration of the primary network, as it is on the node.
-pub(crate) fn primary() -> Result<Value> {
-    let path = Path::new(CNI_CONF_DIR).join("10-bridge.conflist");
-    let text = fs::read(&path).with_context(|| format!("read {}", path.display()))?;
-    serde_json::from_slice(&text).with_context(|| format!("read {}", path.display()))
-}
-
 fn inode() -> Option<u64> {
     fs::symlink_metadata(SOCKET).map(|meta| meta.ino()).ok()
-}
-
-pub(crate) fn write(path: &Path, value: &Value) -> Result<()> {
-    fs::write(path, value.to_string()).with_context(|| format!("write {}", path.display()))
 }

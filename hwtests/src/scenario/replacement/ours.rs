@@ -10,7 +10,7 @@ use crate::{
 };
 
 /// The daemons end within their grace period.
-const GONE: Duration = Duration::from_mins(1);
+const GONE: Duration = Duration::from_mins(3);
 
 /// The DaemonSets of ours.
 #[derive(Debug)]

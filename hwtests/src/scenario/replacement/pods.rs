@@ -1,24 +1,20 @@
 //! The pods of the story and their networks: one without, one with macvlan, one with a VF.
 
-use std::time::{Duration, Instant};
-
-use anyhow::{Result, bail, ensure};
+use anyhow::Result;
 use serde_json::json;
 
 use crate::{
     guest::{
-        cluster::{NODE, POD_START},
+        cluster::NODE,
         node::Base,
         pod::{PodSpec, network},
     },
     scenario::{
         demo::networks::{KERNEL, kernel_vf},
-        look,
+        load::{DELETION, has, running},
     },
 };
 
-/// A pod's deletion, several tries of the kubelet included.
-const DELETION: Duration = Duration::from_mins(1);
 /// VLAN of the VFs.
 const VLAN: u64 = 300;
 /// A fresh pod of each kind.
@@ -78,32 +74,4 @@ pub(super) async fn delete(base: &Base, whose: &str) -> Result<()> {
 /// Deletes one pod.
 pub(super) async fn delete_one(base: &Base, name: &str) -> Result<()> {
     base.cluster.client.delete_pod(name, DELETION).await
-}
-
-/// Waits for a pod whose sandbox may be refused again and again before.
-pub(super) async fn running(base: &Base, name: &str) -> Result<()> {
-    let deadline = Instant::now() + POD_START * 3;
-    loop {
-        let pod = base.cluster.client.pod(name).await?;
-        let phase = pod.unwrap_or_default()["status"]["phase"].clone();
-        if phase == "Running" {
-            return Ok(());
-        }
-        if phase == "Failed" || Instant::now() > deadline {
-            let events = base.cluster.client.events(name).await?;
-            bail!("pod {name} is {phase}; its events:\n{}", events.join("\n"));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
-}
-
-/// The pod's namespace has the interface.
-pub(super) async fn has(base: &Base, pod: &str, interface: &str) -> Result<()> {
-    let links = look::links(base, pod).await?;
-    ensure!(
-        links.contains_key(interface),
-        "pod {pod} runs without {interface}, only with {:?}",
-        links.keys()
-    );
-    Ok(())
 }

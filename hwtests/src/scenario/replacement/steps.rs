@@ -7,28 +7,20 @@ use std::{
     time::{Duration, Instant},
 };
 
-use anyhow::{Context, Result, bail, ensure};
-use serde_json::Value;
+use anyhow::{Context, Result, ensure};
 
-use super::{
-    go::{CREDENTIALS, Go, THICK_CONF},
-    load,
-    ours::Ours,
-    pods,
-};
+use super::{go::Go, ours::Ours, pods};
 use crate::{
     guest::node::{Base, Options},
     scenario::{
         demo::{all_is_back, networks::KERNEL},
         deploy::{image, install::Installation},
-        installation, look,
+        go_multus::{CREDENTIALS, THICK_CONF},
+        installation,
+        load::{Load, come_and_go},
+        look,
     },
 };
-
-/// Fewer rounds of pods than these are no load.
-const LEAST: usize = 3;
-/// The kubelet follows another device plugin within this time.
-const OFFERS: Duration = Duration::from_mins(2);
 
 /// The node and whose programs are on it.
 pub(super) struct Stage<'a> {
@@ -52,7 +44,7 @@ impl<'a> Stage<'a> {
             .context("write the pools")?;
         self.go.start_sriov()?;
         self.go.install_thin(&self.base.cluster)?;
-        offered().await?;
+        look::offered(KERNEL, 5).await?;
         // The Go manifests' definition of networks is this one, too.
         let manifests = Installation::new(&image::current()?, &self.base.pools())?;
         manifests.define(&self.base.cluster.client).await?;
@@ -70,15 +62,15 @@ impl<'a> Stage<'a> {
                 go.stop_sriovdp().await?;
                 let ours = Ours::go_in(base).await?;
                 go.stop_thick().await?;
-                first_is_ours().await?;
-                offered().await?;
+                installation::first_is_ours().await?;
+                look::offered(KERNEL, 5).await?;
                 Ok::<_, anyhow::Error>(ours)
             }
             .await;
             done.set(true);
             swapped
         };
-        let (ours, load) = tokio::join!(swap, load::come_and_go(base, whose, LEAST, &done));
+        let (ours, load) = tokio::join!(swap, come_and_go(base, load(whose), &done));
         self.ours = Some(ours?);
         let load = load?;
         let name = format!("for-{whose}");
@@ -107,7 +99,7 @@ impl<'a> Stage<'a> {
         self.go.start_sriov()?;
         self.go.start_thick(&self.base.cluster).await?;
         first_is_go().await?;
-        offered().await?;
+        look::offered(KERNEL, 5).await?;
         pods::start(self.base, "thick").await
     }
 
@@ -120,15 +112,15 @@ impl<'a> Stage<'a> {
         let restart = async {
             let ended = async {
                 go.start_thick(&base.cluster).await?;
-                first_is_ours().await?;
+                installation::first_is_ours().await?;
                 go.stop_thick().await?;
-                first_is_ours().await
+                installation::first_is_ours().await
             }
             .await;
             done.set(true);
             ended
         };
-        let (ended, load) = tokio::join!(restart, load::come_and_go(base, "again", LEAST, &done));
+        let (ended, load) = tokio::join!(restart, come_and_go(base, load("again"), &done));
         ended?;
         load
     }
@@ -154,24 +146,12 @@ impl<'a> Stage<'a> {
     }
 }
 
-/// Waits until the runtime's first configuration is ours and no file of the Go programs is there.
-pub(crate) async fn first_is_ours() -> Result<()> {
-    let deadline = Instant::now() + Duration::from_secs(30);
-    loop {
-        let text = fs::read_to_string(installation::FILES[0]).unwrap_or_default();
-        let list: Value = serde_json::from_str(&text).unwrap_or_default();
-        let named = list["plugins"][0]["clusterNetwork"].is_string();
-        let theirs = Path::new(THICK_CONF).exists();
-        if named && !theirs {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            bail!(
-                "{THICK_CONF} there: {theirs}; {}: {text:?}",
-                installation::FILES[0]
-            );
-        }
-        tokio::time::sleep(Duration::from_millis(50)).await;
+/// Pods may be refused while one multus takes another's place.
+fn load(name: &str) -> Load<'_> {
+    Load {
+        name,
+        least: 3,
+        refusals: None,
     }
 }
 
@@ -183,19 +163,4 @@ async fn first_is_go() -> Result<()> {
         tokio::time::sleep(Duration::from_millis(50)).await;
     }
     Ok(())
-}
-
-/// Waits until the kubelet offers the VFs.
-pub(crate) async fn offered() -> Result<()> {
-    let deadline = Instant::now() + OFFERS;
-    loop {
-        let offers = look::offers().await?;
-        if offers.get(KERNEL).is_some_and(|ids| ids.len() == 5) {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            bail!("the kubelet offers {offers:?}");
-        }
-        tokio::time::sleep(Duration::from_millis(200)).await;
-    }
 }
