@@ -9,6 +9,7 @@ want cpio cpio
 want xz xz-utils
 want mkfs.ext4 e2fsprogs
 want unshare util-linux
+want setpriv util-linux
 want ip iproute2
 want cc gcc
 want busybox busybox-static

@@ -224,4 +224,4 @@ impl Cluster {
 }
 
 /// How long a pod may take from its creation to `Running` under software emulation.
-pub const POD_START: Duration = Duration::from_mins(1);
+pub const POD_START: Duration = Duration::from_mins(2);

@@ -57,8 +57,12 @@ mount --bind "$disk" "$root/state.img"
 [ -z "$assets" ] || mount --bind "$assets" "$root/assets"
 exec chroot "$root" /usr/bin/qemu-system-x86_64 "$@"
 "#;
-    Command::new("unshare")
+    // An emulator that outlives whoever is killed takes a machine's time for ever.
+    Command::new("setpriv")
         .args([
+            "--pdeathsig",
+            "KILL",
+            "unshare",
             "--mount",
             "--propagation",
             "private",
