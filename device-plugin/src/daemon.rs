@@ -94,6 +94,8 @@ pub async fn run(settings: Settings, topics: Topics, look: Look, stop: Cancellat
 
 impl Daemon {
     fn new(settings: Settings, topics: &Topics, look: Look) -> Self {
+        let device_info = DeviceInfoFiles::new(&settings.device_info);
+        device_info.files.admit();
         let memory = Memory::new(&settings.device_info, &settings.proc_root);
         let shared = Arc::new(Shared {
             kubelet: Kubelet::new(&settings.kubelet_root),
@@ -102,7 +104,7 @@ impl Daemon {
                 dev: settings.dev_root.clone(),
             },
             handover: Handover {
-                device_info: DeviceInfoFiles::new(&settings.device_info),
+                device_info,
                 cdi: Cdi::new(settings.cdi.clone()),
             },
             book: Book::open(memory),

@@ -6,6 +6,7 @@
 )]
 
 use std::{
+    os::unix::fs::PermissionsExt,
     path::{Path, PathBuf},
     process::{Command, Output, Stdio},
     time::{Duration, Instant},
@@ -310,6 +311,10 @@ fn it_serves_watches_and_answers_probes_with_no_capability_at_all() {
     let fake = FakeSysfs::parse(F1);
     let directory = tempfile::tempdir().unwrap();
     let at = |name: &str| -> PathBuf { directory.path().join(name) };
+    // As the Go plugin makes it.
+    std::fs::create_dir(at("devinfo")).unwrap();
+    let closed = std::fs::Permissions::from_mode(0o000);
+    std::fs::set_permissions(at("devinfo"), closed).unwrap();
     let mut process = unprivileged(&at, fake.root());
     let pid = Pid::from_raw(process.id().try_into().unwrap());
     let socket = at("kubelet/device-plugins/intel.com_net.sock");
@@ -321,6 +326,8 @@ fn it_serves_watches_and_answers_probes_with_no_capability_at_all() {
             "{status}"
         );
     }
+    let devinfo = std::fs::metadata(at("devinfo")).unwrap();
+    assert_eq!(devinfo.permissions().mode() & 0o777, 0o700);
     let address = format!("unix:{}", at("http.sock").display());
     let probe = |word: &str| sriovdp(&["probe", word, "--http-address", &address]);
     until("an answer", || probe("live").status.success());

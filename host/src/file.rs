@@ -7,12 +7,13 @@
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Read, Write};
-use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
+use std::os::unix::fs::{DirBuilderExt, MetadataExt, OpenOptionsExt, PermissionsExt};
 use std::path::{Path, PathBuf};
 use std::sync::LazyLock;
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::time::Duration;
 
+use nix::unistd::Uid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -139,6 +140,24 @@ pub fn with_dir<T>(directory: &Path, mut work: impl FnMut() -> Result<T>) -> Res
 pub fn create_dir(path: &Path, mode: u32) -> Result<()> {
     let result = DirBuilder::new().recursive(true).mode(mode).create(path);
     result.map_err(|error| Error::file("create directory", path, error))
+}
+
+/// Lets the owner of a directory into it where its mode locks him out; whether it did. Go's libraries make folders of mode 0
+/// and 0600, in which root finds nothing unless he has CAP_DAC_OVERRIDE. Directories of others, links and what is not there
+/// are left alone.
+pub fn admit_owner(directory: &Path) -> Result<bool> {
+    const OWNER: u32 = 0o700;
+    let found = match fs::symlink_metadata(directory) {
+        Err(error) if error.kind() == io::ErrorKind::NotFound => return Ok(false),
+        found => found.map_err(|error| Error::file("look at", directory, error))?,
+    };
+    let mode = found.mode() & 0o7777;
+    if !found.is_dir() || found.uid() != Uid::effective().as_raw() || mode & OWNER == OWNER {
+        return Ok(false);
+    }
+    fs::set_permissions(directory, fs::Permissions::from_mode(mode | OWNER))
+        .map_err(|error| Error::file("open to its owner", directory, error))?;
+    Ok(true)
 }
 
 /// Makes renames and removals in a directory survive a power cut.

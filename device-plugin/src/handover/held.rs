@@ -15,8 +15,9 @@ use std::{
 };
 
 use host::{error::Error, file};
+use tracing::{debug, info};
 
-use crate::{config::ResourceName, inventory::Allocated, node::DeviceId};
+use crate::{config::ResourceName, failure, inventory::Allocated, node::DeviceId};
 
 /// How long a file may wait for its pod to show up.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -73,6 +74,7 @@ impl HeldFiles {
         id: &DeviceId,
         put: impl FnOnce(&Path) -> Result<(), E>,
     ) -> Result<(), E> {
+        self.admit();
         // Before the file is there: `clean` must not take it for the one of the pod that went.
         let mut seen = self.seen();
         put(&self.path(resource, id))?;
@@ -123,6 +125,20 @@ impl HeldFiles {
             }
         }
         Ok(news)
+    }
+
+    /// The Go plugin makes the directory with mode 0: a process without capabilities, as in our container, could neither
+    /// read nor write there.
+    pub fn admit(&self) {
+        match file::admit_owner(&self.directory) {
+            Ok(true) => info!(
+                directory = %self.directory.display(),
+                "another program had made it without permissions: its owner may enter now"
+            ),
+            Ok(false) => {}
+            // What is done there next fails and says why.
+            Err(error) => debug!(error = %failure::chain(&error), "look at the directory of files"),
+        }
     }
 
     /// A file of a resource that is not configured any more goes when nobody at all holds the device.

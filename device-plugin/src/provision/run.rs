@@ -6,7 +6,7 @@ use std::{
     time::Duration,
 };
 
-use host::{error::Error, lock::Lock, pci::PciAddress, sysfs::Sysfs};
+use host::{error::Error, file, lock::Lock, pci::PciAddress, sysfs::Sysfs};
 
 use super::{
     apply::{Hands, apply},
@@ -124,6 +124,10 @@ impl Provisioner<'_> {
     /// Makes every function what the entries ask, or says why not. One that fails does not keep the
     /// others from being done.
     pub fn run(&self, entries: &[Provision]) -> Result<Vec<Report>, Error> {
+        // The Go plugin makes its folders with mode 0600. What is in them says who has a VF, so it must be read.
+        for folder in [&self.state, &self.state.join("pci")] {
+            file::admit_owner(folder)?;
+        }
         let _alone = Lock::exclusive(&self.state.join("provision.lock"), OTHER_RUN)?;
         let functions = (self.look)()?;
         let mut reports = Vec::new();

@@ -164,3 +164,24 @@ fn a_missing_directory_is_made_when_it_is_needed() {
     assert_eq!(mode(&directory), 0o700);
     with_dir(&directory, put).unwrap();
 }
+
+#[test]
+fn a_directory_that_go_made_without_any_permission_is_opened_to_its_owner_and_to_nobody_else() {
+    let root = tempfile::tempdir().unwrap();
+    let directory = root.path().join("dp");
+    assert!(!admit_owner(&directory).unwrap());
+    fs::create_dir(&directory).unwrap();
+    for (was, is) in [(0o000, 0o700), (0o600, 0o700), (0o055, 0o755)] {
+        fs::set_permissions(&directory, fs::Permissions::from_mode(was)).unwrap();
+        assert!(admit_owner(&directory).unwrap());
+        assert_eq!(mode(&directory), is);
+        assert!(!admit_owner(&directory).unwrap());
+    }
+    let link = root.path().join("link");
+    std::os::unix::fs::symlink(&directory, &link).unwrap();
+    fs::set_permissions(&directory, fs::Permissions::from_mode(0o000)).unwrap();
+    assert!(!admit_owner(&link).unwrap());
+    std::os::unix::fs::chown(&directory, Some(12), None).unwrap();
+    assert!(!admit_owner(&directory).unwrap());
+    assert_eq!(mode(&directory), 0);
+}

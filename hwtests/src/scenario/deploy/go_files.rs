@@ -75,6 +75,7 @@ pub(super) async fn pods_alive(base: &Base, options: &Options) -> Result<String>
         }
         write(&Path::new(MULTUS).join(&pod.id), &json!(delegates))?;
     }
+    modes()?;
     kernel_vf(base, PODS[0], NET1, VLAN).await
 }
 
@@ -127,6 +128,20 @@ pub(super) async fn thick_cleans_up(base: &Base, options: &Options) -> Result<St
     cleaned?;
     fs::remove_dir_all(CREDENTIALS).context("remove what Go thin left")?;
     load
+}
+
+/// The folders that Go makes with permissions that only root's capabilities overcome.
+fn modes() -> Result<()> {
+    for (folder, mode) in [
+        ("/var/run/k8s.cni.cncf.io/devinfo/dp", 0o000),
+        ("/var/lib/cni/sriov/pci/vf_lock", 0o600),
+        ("/var/lib/cni/sriov/pci", 0o600),
+        (SRIOV, 0o600),
+    ] {
+        fs::set_permissions(folder, fs::Permissions::from_mode(mode))
+            .with_context(|| format!("change the mode of {folder}"))?;
+    }
+    Ok(())
 }
 
 /// Configuration, credentials, and programs that are not what they were: ours must not need them.
