@@ -1,13 +1,19 @@
 //! A node that Go multus had, without its programs: what they and their pods leave there, as files in their formats
 //! (spec/multus.md §5.2 and §6, spec/sriov-cni.md §2.1). With the programs themselves it is the story `replacement`.
 
-use std::{cell::Cell, fs, os::unix::fs::PermissionsExt, path::Path, time::Duration};
+use std::{
+    cell::Cell,
+    fs,
+    os::unix::fs::PermissionsExt,
+    path::Path,
+    time::{Duration, Instant},
+};
 
 use anyhow::{Context, Result, ensure};
 use base64::{Engine, prelude::BASE64_STANDARD};
 use serde_json::{Value, json};
 
-use super::steps::{VLAN, mv, through};
+use super::steps::{ROLLOUT, VLAN, mv, through};
 use crate::{
     guest::{
         cni::{CNI_PATH, Plugin, Sandbox},
@@ -37,8 +43,9 @@ const MULTUS: &str = "/var/lib/cni/multus";
 const RESULTS: &str = "/var/lib/cni/results";
 /// Where Go sriov has its state.
 const SRIOV: &str = "/var/lib/cni/sriov";
-/// Folder of the thick daemon's socket.
+/// Folder of the thick daemon's socket, and the socket: ours has the same.
 const SOCKETS: &str = "/run/multus";
+const SOCKET: &str = "/run/multus/multus.sock";
 /// A socket that the Go device plugin forgets when it is killed.
 const STALE: &str = "/var/lib/kubelet/plugins_registry/intel.com_sriov_net.sock";
 /// An end that is asked for.
@@ -61,7 +68,6 @@ pub(super) async fn pods_alive(base: &Base, options: &Options) -> Result<String>
         start(base, &pod).await?;
     }
     sriovdp.terminate(END).await?;
-
     drop(std::os::unix::net::UnixListener::bind(STALE).context("leave a stale socket")?);
     installation()?;
     for name in PODS {
@@ -95,8 +101,8 @@ pub(super) async fn pods_go(base: &Base) -> Result<String> {
     all_is_back(base)
 }
 
-/// An old thick daemon starts once more: it empties the folder of sockets and puts its configuration first. Then it
-/// ends and takes that away.
+/// An old thick daemon starts once more: it removes the folder of sockets and puts its configuration first. Then it ends,
+/// and takes the socket away.
 pub(super) async fn thick_cleans_up(base: &Base, options: &Options) -> Result<String> {
     let load = Load {
         name: "go",
@@ -115,9 +121,10 @@ pub(super) async fn thick_cleans_up(base: &Base, options: &Options) -> Result<St
             });
             write(Path::new(THICK_CONF), &thick)?;
             first_is_ours().await?;
-            // The daemon writes it again whenever it is gone, and removes what it has written when it ends.
-            write(Path::new(THICK_CONF), &thick)?;
-            let _ = fs::remove_file(THICK_CONF);
+            // At its end it removes the socket at this path, which is ours again.
+            socket().await?;
+            fs::remove_file(SOCKET).context("remove the socket")?;
+            socket().await?;
             first_is_ours().await
         }
         .await;
@@ -128,6 +135,20 @@ pub(super) async fn thick_cleans_up(base: &Base, options: &Options) -> Result<St
     cleaned?;
     fs::remove_dir_all(CREDENTIALS).context("remove what Go thin left")?;
     load
+}
+
+/// Waits until our daemon listens where the plugin asks it.
+async fn socket() -> Result<()> {
+    let deadline = Instant::now() + ROLLOUT;
+    while !Path::new(SOCKET).exists() {
+        ensure!(
+            Instant::now() < deadline,
+            "no {SOCKET} after {} s",
+            ROLLOUT.as_secs()
+        );
+        tokio::time::sleep(Duration::from_millis(50)).await;
+    }
+    Ok(())
 }
 
 /// The folders that Go makes with permissions that only root's capabilities overcome.

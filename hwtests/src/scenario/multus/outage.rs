@@ -10,8 +10,12 @@ use anyhow::{Context, Result, ensure};
 use serde_json::json;
 
 use super::{
-    super::{demo::start, look},
-    steps::{DELETION, has, refused, running, with_vf},
+    super::{
+        demo::start,
+        load::{DELETION, has, running},
+        look,
+    },
+    steps::{refused, with_vf},
 };
 use crate::guest::{
     cluster::NODE,

@@ -15,7 +15,8 @@ use super::super::{
         networks::{KERNEL, kernel_vf},
         start,
     },
-    installation, look,
+    installation,
+    load::{DELETION, has, running},
 };
 use crate::guest::{
     cluster::{NODE, POD_START},
@@ -23,9 +24,6 @@ use crate::guest::{
     node::{Node, Options, start_multus_daemon},
     pod::{PodSpec, network},
 };
-
-/// A pod's deletion, several tries of the kubelet included.
-pub(super) const DELETION: Duration = Duration::from_mins(1);
 
 pub(super) async fn install(node: &mut Node, options: &Options) -> Result<String> {
     node.multus_daemon
@@ -142,33 +140,6 @@ pub(super) async fn clean(node: &Node) -> Result<String> {
 
 pub(super) fn with_vf(name: &str) -> PodSpec {
     PodSpec::new(name).networks("vf").devices(KERNEL, 1)
-}
-
-pub(super) async fn has(node: &Node, pod: &str, interface: &str) -> Result<()> {
-    let links = look::links(node, pod).await?;
-    ensure!(
-        links.contains_key(interface),
-        "pod {pod} has no {interface}, only {:?}",
-        links.keys()
-    );
-    Ok(())
-}
-
-/// Waits for a pod whose sandbox may be refused again and again before.
-pub(super) async fn running(node: &Node, name: &str) -> Result<()> {
-    let deadline = Instant::now() + POD_START * 2;
-    loop {
-        let pod = node.cluster.client.pod(name).await?;
-        let phase = pod.unwrap_or_default()["status"]["phase"].clone();
-        if phase == "Running" {
-            return Ok(());
-        }
-        if Instant::now() > deadline {
-            let events = node.cluster.client.events(name).await?;
-            bail!("pod {name} is {phase}; its events:\n{}", events.join("\n"));
-        }
-        tokio::time::sleep(Duration::from_millis(100)).await;
-    }
 }
 
 /// The kubelet's event that says why the sandbox was refused; the pod must not run.

@@ -13,8 +13,11 @@ use std::{
 use anyhow::{Context, Result, ensure};
 
 use super::{
-    super::installation,
-    steps::{DELETION, has, read_json, running},
+    super::{
+        installation,
+        load::{DELETION, has, running},
+    },
+    steps::read_json,
 };
 use crate::guest::{
     cluster::NODE,

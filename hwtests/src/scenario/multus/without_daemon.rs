@@ -10,8 +10,8 @@ use anyhow::{Context, Result, ensure};
 use serde_json::{Value, json};
 
 use super::{
-    super::{demo::start, installation::FILES},
-    steps::{DELETION, read_json, refused, with_vf},
+    super::{demo::start, installation::FILES, load::DELETION},
+    steps::{read_json, refused, with_vf},
 };
 use crate::guest::{
     cluster::NODE,
